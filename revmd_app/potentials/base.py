@@ -1,0 +1,207 @@
+"""What a potential is: an energy of a snapshot, with forces, adjoint products and virial that follow from it.
+
+A pair potential writes only its radial energy u(r); truncation at the cutoff, forces, the products the reverse pass
+needs and the virial are derived here and summed by `kernels.py`.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from revmd_app.engine.lattice import Snapshot
+from revmd_app.engine.system import System
+from revmd_app.potentials import kernels
+
+TRUNCATIONS = ("plain", "shifted", "switched")
+
+
+class Parameter(NamedTuple):
+    """How a parameter is named and bounded wherever a person meets it. `bounds` cannot crash a simulation."""
+
+    label: str  # e.g. "σ"
+    unit: str  # e.g. "nm"; "" when it has none
+    bounds: tuple[float, float]
+    log: bool = False  # a logarithmic slider suits it
+    doc: str = ""
+
+
+def parameter(default: float | None = None):
+    """A trainable field: stored as a float64 array, so that changing it never recompiles."""
+    options = {} if default is None else {"default": default}
+    return eqx.field(converter=lambda x: jnp.asarray(x, dtype=jnp.float64) if not _is_placeholder(x) else x, **options)
+
+
+def _is_placeholder(x) -> bool:
+    return not isinstance(x, float | int | np.ndarray | np.generic | jax.Array)
+
+
+class Potential(eqx.Module):
+    """An energy function of a snapshot whose float leaves are its parameters. Potentials add with `+`."""
+
+    parameters: ClassVar[dict[str, Parameter]] = {}
+    formula: ClassVar[str] = ""  # LaTeX
+
+    @abc.abstractmethod
+    def energy(self, snapshot: Snapshot) -> Float[Array, ""]:
+        """Potential energy in kJ/mol; differentiable in the parameters, `offset` and `strain`."""
+
+    def forces(self, snapshot: Snapshot) -> Float[Array, "3 atoms"]:
+        """-dU/dx in kJ/mol/nm, in the precision of the snapshot."""
+        zero = jnp.zeros(snapshot.lattice.shape, snapshot.dtype)
+        return -jax.grad(lambda offset: self.energy(_at(snapshot, offset)))(zero)
+
+    def force_vjp(self, snapshot: Snapshot, w: Float[Array, "3 atoms"]):
+        """(J^T w, (dF/dparameters)^T w) with J = dF/dx: both are gradients of the scalar h = w . F(x; parameters).
+
+        The first is (3, N); the second has the structure of the potential's float leaves.
+        """
+        dynamic, static = eqx.partition(self, eqx.is_inexact_array)
+        zero = jnp.zeros(snapshot.lattice.shape, snapshot.dtype)
+
+        def contracted(offset, leaves):
+            return jnp.vdot(w, eqx.combine(leaves, static).forces(_at(snapshot, offset)))
+
+        return jax.grad(contracted, argnums=(0, 1))(zero, dynamic)
+
+    def stress_virial(self, snapshot: Snapshot) -> Float[Array, "3 3"]:
+        """-dU/dstrain in kJ/mol: sum of r_ij f_ij over pairs for a pair potential. Its trace is the scalar virial."""
+        zero = jnp.zeros((3, 3), snapshot.dtype)
+        strained = lambda e: self.energy(eqx.tree_at(lambda s: s.strain, snapshot, e, is_leaf=lambda x: x is None))
+        return -jax.grad(strained)(zero)
+
+    def virial(self, snapshot: Snapshot) -> Float[Array, ""]:
+        """sum_i r_i . F_i over minimum images, kJ/mol; pressure = (2 K + virial) / (3 V)."""
+        return jnp.trace(self.stress_virial(snapshot))
+
+    def blocks(self, system: System) -> tuple[kernels.Block, ...]:
+        """The pairs of species and the cutoffs for which this potential can use a neighbour list."""
+        return ()
+
+    def check(self, system: System) -> None:
+        """Raise `ValueError` when this potential cannot be used with this system (cutoff, species)."""
+
+    def terms(self) -> tuple[Potential, ...]:
+        """The addends of this potential."""
+        return (self,)
+
+    def __add__(self, other: Potential) -> Sum:
+        return Sum(self.terms() + other.terms())
+
+
+def _at(snapshot: Snapshot, offset) -> Snapshot:
+    if snapshot.offset is not None:
+        offset = offset + snapshot.offset
+    return eqx.tree_at(lambda s: s.offset, snapshot, offset, is_leaf=lambda x: x is None)
+
+
+class Sum(Potential):
+    """The sum of several potentials; its parameters are theirs."""
+
+    parts: tuple[Potential, ...]
+
+    def energy(self, snapshot):
+        return sum(part.energy(snapshot) for part in self.parts)
+
+    def forces(self, snapshot):
+        return sum(part.forces(snapshot) for part in self.parts)
+
+    def force_vjp(self, snapshot, w):
+        products = [part.force_vjp(snapshot, w) for part in self.parts]
+        gradient = eqx.tree_at(
+            lambda s: s.parts, eqx.filter(self, eqx.is_inexact_array), tuple(g for _, g in products)
+        )
+        return sum(p for p, _ in products), gradient
+
+    def blocks(self, system):
+        return tuple(dict.fromkeys(b for part in self.parts for b in part.blocks(system)))
+
+    def check(self, system):
+        for part in self.parts:
+            part.check(system)
+
+    def terms(self):
+        return self.parts
+
+
+class PairPotential(Potential):
+    """A sum over pairs of u(r), truncated at a cutoff. A subclass writes `pair_energy(r)`.
+
+    `between` names the two species whose atoms interact ("all" for every atom). `truncation`:
+      * "plain":    u(r) for r < cutoff, else 0. Energy and force jump at the cutoff; gradients are then wrong.
+      * "shifted":  u(r) - u(rc) - (r - rc) u'(rc) (force-shifted; energy and force vanish at the cutoff). The default.
+      * "switched": u(r) times a quintic that falls from 1 at `switch_start` to 0 at the cutoff with two continuous
+                    derivatives. `switch_start` is a fraction of the cutoff.
+    """
+
+    cutoff: float = eqx.field(static=True, kw_only=True, default=0.9)  # nm
+    truncation: str = eqx.field(static=True, kw_only=True, default="shifted")
+    switch_start: float = eqx.field(static=True, kw_only=True, default=0.85)
+    between: tuple[str, str] = eqx.field(static=True, kw_only=True, default=("all", "all"))
+
+    def __check_init__(self):
+        if self.truncation not in TRUNCATIONS:
+            raise ValueError(f"truncation must be one of {', '.join(TRUNCATIONS)}, not '{self.truncation}'.")
+        if not self.cutoff > 0:
+            raise ValueError(f"the cutoff must be positive, not {self.cutoff} nm.")
+        if not 0 < self.switch_start < 1:
+            raise ValueError(f"switch_start is a fraction of the cutoff between 0 and 1, not {self.switch_start}.")
+
+    @abc.abstractmethod
+    def pair_energy(self, r: Float[Array, "..."]) -> Float[Array, "..."]:
+        """u(r) in kJ/mol for distances r > 0 in nm, elementwise, before truncation and site weights."""
+
+    def site_weights(self, system: System) -> Float[Array, " atoms"] | None:
+        """Factors c_i such that the pair energy is c_i c_j u(r); None means 1. (Charges, for example.)"""
+        return None
+
+    def truncated_energy(self, r: Float[Array, "..."]) -> Float[Array, "..."]:
+        """u(r) with the truncation applied, for 0 < r < cutoff (0 beyond)."""
+        rc = jnp.asarray(self.cutoff, r.dtype)
+        if self.truncation == "plain":
+            u = self.pair_energy(r)
+        elif self.truncation == "shifted":
+            at_cutoff, slope = jax.jvp(self.pair_energy, (rc,), (jnp.ones_like(rc),))
+            u = self.pair_energy(r) - at_cutoff - (r - rc) * slope
+        else:
+            t = jnp.clip((r / rc - self.switch_start) / (1 - self.switch_start), 0.0, 1.0)
+            u = self.pair_energy(r) * (1 - t * t * t * (10 - 15 * t + 6 * t * t))
+        return jnp.where(r < rc, u, 0.0)
+
+    def squared_energy(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The truncated energy as a function of r^2 (nm^2), before the cutoff's mask."""
+        return self.truncated_energy(jnp.sqrt(r2))
+
+    def _in(self, dtype) -> PairPotential:
+        return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, self)
+
+    def energy(self, snapshot):
+        return kernels.pair_energy(self, snapshot)
+
+    def forces(self, snapshot):
+        return kernels.pair_forces(self, snapshot)
+
+    def force_vjp(self, snapshot, w):
+        return kernels.pair_force_vjp(self, snapshot, w)
+
+    def block(self, system: System) -> kernels.Block:
+        return kernels.Block.of(system, self.between, self.cutoff)
+
+    def blocks(self, system):
+        return (self.block(system),)
+
+    def check(self, system):
+        for species in self.between:
+            system.atoms(species)
+        shortest = float(np.min(np.asarray(system.box)))
+        if system.periodic and self.cutoff > shortest / 2:
+            raise ValueError(
+                f"cutoff {self.cutoff:.3g} nm exceeds half the box ({shortest / 2:.3g} nm): the minimum image is "
+                "ambiguous; use a larger box or a smaller cutoff."
+            )
