@@ -69,11 +69,12 @@ class Snapshot(eqx.Module):
         return self.system.box
 
     @property
-    def _nm_per_bit(self) -> Float[Array, "3"]:
+    def nm_per_bit(self) -> Float[Array, "3"]:
+        """Edge of a lattice cell (nm)."""
         return (self.system.box / 2.0**32).astype(self.dtype)
 
     def _to_nm(self, bits, offset) -> Float[Array, "3 *pairs"]:
-        unit = self._nm_per_bit.reshape((3,) + (1,) * (bits.ndim - 1))
+        unit = self.nm_per_bit.reshape((3,) + (1,) * (bits.ndim - 1))
         vectors = bits.astype(self.dtype) * unit
         if offset is not None:
             vectors = vectors + offset

@@ -174,9 +174,23 @@ class PairPotential(Potential):
             u = self.pair_energy(r) * (1 - t * t * t * (10 - 15 * t + 6 * t * t))
         return jnp.where(r < rc, u, 0.0)
 
-    def squared_energy(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The truncated energy as a function of r^2 (nm^2), before the cutoff's mask."""
-        return self.truncated_energy(jnp.sqrt(r2))
+    def pair_radial_force(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
+        """-u'(r)/r of the bare `pair_energy` (kJ/mol/nm^2) as a function of r^2. Override it with a closed form for speed."""
+        r = jnp.sqrt(r2)
+        return -jax.jvp(self.pair_energy, (r,), (jnp.ones_like(r),))[1] / r
+
+    def radial_force(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
+        """phi(r^2) = -u'(r)/r of the truncated energy, for 0 < r < cutoff: the force is phi times the separation."""
+        if self.truncation == "plain":
+            return self.pair_radial_force(r2)
+        if self.truncation == "shifted":
+            slope = -self.cutoff * self.pair_radial_force(jnp.asarray(self.cutoff**2, r2.dtype))
+            return self.pair_radial_force(r2) + slope * jax.lax.rsqrt(r2)
+        r = jnp.sqrt(r2)
+        t = jnp.clip((r / self.cutoff - self.switch_start) / (1 - self.switch_start), 0.0, 1.0)
+        switch = 1 - t * t * t * (10 - 15 * t + 6 * t * t)
+        slope = -30 * t * t * (1 - t) * (1 - t) / (self.cutoff * (1 - self.switch_start))
+        return switch * self.pair_radial_force(r2) - slope * self.pair_energy(r) / r
 
     def _in(self, dtype) -> PairPotential:
         return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, self)
