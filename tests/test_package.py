@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import revmd_app
 
@@ -117,24 +121,34 @@ def test_version_is_the_same_everywhere(wheel):
     assert f"\nversion: {revmd_app.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
-def test_every_dependency_is_pinned_within_its_bounds():
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
+
+@pytest.fixture(scope="module")
+def pins():
     lines = (line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
-    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines if line)}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines if line)}
+
+
+def test_every_dependency_is_pinned_within_its_bounds(project, pins):
     wanted = project["dependencies"] + [r for extra in project["optional-dependencies"].values() for r in extra]
     for requirement in map(Requirement, wanted):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
     assert pins["jax"] == pins["jaxlib"] != "0.10.2"
 
 
-def test_every_import_is_a_declared_dependency():
-    """What the package imports is asked for by name in pyproject.toml, not had by luck through something else."""
-    from packaging.requirements import Requirement
+def test_pins_can_be_installed_on_the_oldest_python(project, pins):
+    """A pin may ask for a later bug-fix release of Python than the oldest one we promise (Debian 12 has 3.11.2)."""
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    for package in importlib.metadata.distributions():
+        if pins.get(canonicalize_name(package.name)) == package.version:
+            assert oldest in SpecifierSet(package.metadata.get("Requires-Python") or ""), package.name
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+def test_every_import_is_a_declared_dependency(project):
+    """What the package imports is asked for by name in pyproject.toml, not had by luck through something else."""
     declared = {Requirement(text).name.lower() for text in project["dependencies"]}
     for source in SOURCES:
         foreign = _top_level_imports(source) - set(sys.stdlib_module_names) - {"revmd_app"}
