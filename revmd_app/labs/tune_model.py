@@ -1,0 +1,257 @@
+"""What Lab 1 (Tune) knows: the chosen system and potential, the controls, and what the simulation has shown so far.
+
+No widget and no Panel here. The view turns the knobs and draws; the child process (`tune_worker.py`) simulates.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+import param
+
+from revmd_app.labs import knobs
+from revmd_app.systems import prepared
+from revmd_app.systems.case import Case
+
+
+class Liquid(NamedTuple):
+    """A system that the labs offer, and how far its controls may go without tearing it."""
+
+    name: str
+    n: int
+    temperature: tuple[float, float]
+    time_step: tuple[float, float]  # fs (thousandths of the unit of time where units are reduced)
+    cutoff: tuple[float, float]
+    r_from: float  # where curves begin, nm
+
+
+ARGON = {"temperature": (60.0, 300.0), "time_step": (1.0, 8.0), "cutoff": (0.5, 1.3), "r_from": 0.28}
+WATER = {"temperature": (250.0, 400.0), "time_step": (0.1, 1.0), "cutoff": (0.45, 1.0), "r_from": 0.24}
+FLUID = {"temperature": (0.6, 3.0), "time_step": (1.0, 8.0), "cutoff": (1.5, 3.5), "r_from": 0.82}
+
+LIQUIDS: dict[str, Liquid] = {
+    "Argon, 108 atoms": Liquid("argon", 108, **ARGON),
+    "Argon, 216 atoms": Liquid("argon", 216, **ARGON),
+    "Argon, 500 atoms": Liquid("argon", 500, **ARGON),
+    "Argon, 1000 atoms": Liquid("argon", 1000, **ARGON),
+    "Water, 64 molecules": Liquid("water", 64, **WATER),
+    "Water, 216 molecules": Liquid("water", 216, **WATER),
+    "Toy fluid, 256 atoms (reduced units)": Liquid("lennard_jones_fluid", 256, **FLUID),
+}
+
+TRUNCATIONS = {"force-shifted": "shifted", "switched": "switched", "plain (jumps)": "plain"}
+SPEEDS = (5, 10, 20, 50, 100, 200)
+"""Steps between two pictures."""
+MEMORIES = {"last 2 ps": 2.0, "last 10 ps": 10.0, "last 50 ps": 50.0, "everything": np.inf}
+HISTORY = 600
+"""Points of the time series that are kept."""
+YOUNG = 40
+"""Pictures in an average below which it is still shown as young."""
+
+START_FORMULA = "4*epsilon*((sigma/r)**12 - (sigma/r)**6)"
+
+
+class Series(NamedTuple):
+    """Time (ps) and the quantities followed along it."""
+
+    time: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+class TuneModel(param.Parameterized):
+    """The state of Lab 1. Change a parameter and the derived ones follow; `take` adds what the simulation sends."""
+
+    liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
+    form = param.Selector(default="Lennard-Jones", objects=list(knobs.FORMS), label="Pair potential u(r)")
+    formula = param.String(default=START_FORMULA, label="u(r) =", doc="Any names but r and the functions become sliders.")
+    truncation = param.Selector(default="force-shifted", objects=list(TRUNCATIONS), label="At the cutoff")
+    cutoff = param.Number(default=0.85, bounds=(0.1, 10.0), label="Cutoff")
+    temperature = param.Number(default=94.4, bounds=(0.01, 1000.0), label="Temperature")
+    friction = param.Number(default=1.0, bounds=(0.0, 20.0), label="Friction")
+    time_step = param.Number(default=4.0, bounds=(0.05, 10.0), label="Time step")
+    steps_per_picture = param.Selector(default=10, objects=list(SPEEDS), label="Speed")
+    memory = param.Selector(default="last 10 ps", objects=list(MEMORIES), label="Average over")
+    values = param.Dict(default={}, doc="The knobs' values by key.")
+    running = param.Boolean(default=True)
+
+    case = param.Parameter(doc="The chosen system, ready to run.")
+    potential = param.Parameter(doc="The potential that the simulation shall use.")
+    previous = param.Parameter(doc="The pair form as it was before the knob now being turned.")
+    knobs = param.List(default=[], doc="The knobs of the potential as they were when it was made.")
+    message = param.String(default="", doc="Why the last change could not be made; empty when all is well.")
+    state = param.Selector(default="starting", objects=["starting", "compiling", "running", "paused", "exploded", "failed"])
+
+    def __init__(self, **params):
+        super().__init__(**params)
+        self.epoch = 0  # counts changes that make earlier averages stale
+        self.resets = 0
+        self.steps_asked = 0
+        self.frame: dict[str, Any] | None = None
+        self._history: deque = deque(maxlen=HISTORY)
+        self.old_rdf: dict[str, np.ndarray] | None = None
+        self._choose_liquid()
+
+    @property
+    def choice(self) -> Liquid:
+        """The entry of `LIQUIDS` that is chosen."""
+        return LIQUIDS[self.liquid]
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Names of the units in which the chosen system is shown."""
+        if self.case.units == "reduced":
+            return {"length": "σ₀", "energy": "ε₀", "force": "ε₀/σ₀", "time": "τ", "temperature": "ε₀/k",
+                    "pressure": "ε₀/σ₀³", "small time": "τ/1000", "rate": "1/τ"}
+        return {"length": "nm", "energy": "kJ/mol", "force": "kJ/mol/nm", "time": "ps", "temperature": "K",
+                "pressure": "bar", "small time": "fs", "rate": "1/ps"}
+
+    @property
+    def pair(self):
+        """The pair form in use."""
+        return knobs.pair_term(self.potential)
+
+    @param.depends("liquid", watch=True)
+    def _choose_liquid(self) -> None:
+        case: Case = prepared(self.choice.name, self.choice.n)
+        pair = knobs.pair_term(case.potential)
+        settings = case.settings
+        with param.parameterized.batch_call_watchers(self):
+            self.case = case
+            self.cutoff = float(pair.cutoff)
+            self.temperature = float(settings.temperature)
+            self.friction = float(settings.friction)
+            self.time_step = 1000 * float(settings.dt)
+            self.frame = None
+            self.resets += 1
+            self._choose_form()
+
+    @param.depends("form", "formula", watch=True)
+    def _choose_form(self) -> None:
+        """Another form starts from its own values; a formula that cannot be used leaves everything as it was."""
+        try:
+            pair = knobs.make_pair(self.case, self.form, self.formula, self.cutoff, TRUNCATIONS[self.truncation])
+            potential = knobs.with_pair(self.case.potential, pair)
+            potential.check(self.case.system)
+        except ValueError as error:
+            self.message = as_sentence(error)
+            return
+        with param.parameterized.batch_call_watchers(self):
+            self.previous = None if self.potential is None else self.pair
+            self.message = ""
+            self.potential = potential
+            self.knobs = knobs.knobs(self.case, potential)
+            self.values = {knob.key: knob.value for knob in self.knobs}
+            self._forget()
+
+    @param.depends("cutoff", "truncation", watch=True)
+    def _cut(self) -> None:
+        pair = knobs.make_pair(self.case, self.form, self.formula, self.cutoff, TRUNCATIONS[self.truncation])
+        potential = knobs.turned(knobs.with_pair(self.case.potential, pair), self.values)
+        try:
+            potential.check(self.case.system)
+        except ValueError as error:
+            self.message = as_sentence(error)
+            return
+        self._replace(potential)
+
+    @param.depends("values", watch=True)
+    def _turn(self) -> None:
+        if {knob.key for knob in self.knobs} == set(self.values):
+            self._replace(knobs.turned(self.potential, self.values))
+
+    def _replace(self, potential) -> None:
+        with param.parameterized.batch_call_watchers(self):
+            self.previous = self.pair
+            self.message = ""
+            self.potential = potential
+            self._forget()
+
+    @param.depends("temperature", "friction", "time_step", "memory", watch=True)
+    def _forget(self) -> None:
+        """Averages of before the change say nothing about after it."""
+        if self.frame is not None and self.frame["n"] >= YOUNG:
+            self.old_rdf = self.frame["rdf"]
+        self.epoch += 1
+
+    def turn(self, key: str, value: float) -> None:
+        """Set one knob."""
+        self.values = {**self.values, key: float(value)}
+
+    def restore(self) -> None:
+        """The potential's start values, and the atoms where they were at the beginning."""
+        self.resets += 1
+        self.frame, self.old_rdf = None, None
+        self._history.clear()
+        self._choose_form()
+        self.old_rdf = None
+        if self.state in ("exploded", "failed"):
+            self.state = "compiling"
+
+    def step_once(self) -> None:
+        """Ask for one picture while paused."""
+        self.running = False
+        self.steps_asked += 1
+
+    def request(self) -> dict[str, Any]:
+        """Everything that the child needs to know, as plain picklable values."""
+        return {
+            "system": (self.choice.name, self.choice.n),
+            "form": self.form,
+            "formula": self.formula,
+            "cutoff": self.cutoff,
+            "truncation": TRUNCATIONS[self.truncation],
+            "values": dict(self.values),
+            "temperature": self.temperature,
+            "friction": self.friction,
+            "dt": self.time_step / 1000,
+            "steps": self.steps_per_picture,
+            "memory": MEMORIES[self.memory],
+            "running": self.running,
+            "epoch": self.epoch,
+            "resets": self.resets,
+            "steps_asked": self.steps_asked,
+        }
+
+    def curves(self, points: int = 400) -> dict[str, np.ndarray]:
+        """r, u, force, and where there was another form before, u_before and force_before; all (points,)."""
+        far = max(self.cutoff * 1.15, self.choice.cutoff[0] * 1.6)
+        r = np.linspace(self.choice.r_from, far, points)
+        r = np.sort(np.append(r, [self.cutoff - 1e-6, self.cutoff + 1e-6]))
+        u, force = (np.asarray(a) for a in knobs.curve(self.pair, r))
+        curves = {"r": r, "u": u, "force": force, "bare": np.asarray(knobs.bare_curve(self.pair, r))}
+        if self.previous is not None:
+            curves["u_before"], curves["force_before"] = (np.asarray(a) for a in knobs.curve(self.previous, r))
+        return curves
+
+    def take(self, frame: dict[str, Any]) -> bool:
+        """Keep a frame that the simulation sent; False when it belongs to a system or start that is no longer shown."""
+        if frame["resets"] != self.resets:
+            return False
+        self.frame = frame
+        last = self._history[-1][0] if self._history else -np.inf
+        for row in frame["series"]:
+            if row[0] > last:
+                self._history.append(row)
+        return True
+
+    @property
+    def young(self) -> bool:
+        """Whether the averages rest on few pictures, or are older than the last change."""
+        return self.frame is None or self.frame["epoch"] != self.epoch or self.frame["n"] < YOUNG
+
+    def series(self) -> Series:
+        """What has been followed so far: temperature, pressure, potential and total energy per molecule."""
+        rows = np.array(self._history, dtype=float).reshape(-1, 1 + len(FOLLOWED))
+        return Series(rows[:, 0], {name: rows[:, 1 + i] for i, name in enumerate(FOLLOWED)})
+
+
+FOLLOWED = ("temperature", "pressure", "potential", "total")
+
+
+def as_sentence(error: ValueError) -> str:
+    """The error's text with a capital and a full stop."""
+    text = " ".join(str(error).split())
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,1 @@
+"""Parts that every lab uses: the atoms in nglview, live plots, and work in a child process."""

@@ -1,0 +1,173 @@
+"""Long work in a child process of its own: niced, one core, its own JAX, results through a pipe.
+
+The page's process never computes. A job runs a function `task(link, request)` named by "module:function" (so that the
+page need not import it). The child posts messages of a few kinds; the page polls, and sees of each kind the latest.
+Nothing here imports Panel or JAX: the child imports only what the task does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import multiprocessing as mp
+import os
+import signal
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+NICENESS = 5
+ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
+
+
+class Cancelled(Exception):
+    """The page asked the job to end."""
+
+
+class Link:
+    """The child's end: post messages, read what the page asks for."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def post(self, kind: str, payload: Any = None) -> None:
+        """Send one message. Raises `Cancelled` when the page is gone."""
+        try:
+            self._connection.send((kind, payload))
+        except OSError as error:
+            raise Cancelled from error
+
+    def controls(self, wait: float = 0.0) -> dict | None:
+        """The latest controls, or None when nothing is new within `wait` seconds. Raises `Cancelled` at the end."""
+        latest = None
+        try:
+            while self._connection.poll(wait if latest is None else 0):
+                latest = self._connection.recv()
+                if latest is None:
+                    raise Cancelled
+        except (EOFError, OSError) as error:
+            raise Cancelled from error
+        return latest
+
+    def cancelled(self) -> bool:
+        """Whether the page has asked for the end; any controls that came in between are lost."""
+        try:
+            self.controls()
+        except Cancelled:
+            return True
+        return False
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("revmd")) / "compiled"
+
+
+def _prepare_jax() -> None:
+    """One thread for XLA, and a cache of compiled programs so that the second start is quick."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
+    os.environ.setdefault("NPROC", "1")  # the size of XLA's thread pool
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+
+def _child(connection, task: str, request) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the page's; it ends us
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    _prepare_jax()
+    link = Link(connection)
+    try:
+        module, name = task.split(":")
+        getattr(importlib.import_module(module), name)(link, request)
+        link.post("done")
+    except Cancelled:
+        pass
+    except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        _last_words(link, sentence(error))
+    except Exception as error:  # noqa: BLE001  (whatever it is, the page must say that the job is over)
+        traceback.print_exc()
+        _last_words(link, f"The calculation stopped with a fault of the program: {sentence(error)}")
+
+
+def _last_words(link: Link, text: str) -> None:
+    try:
+        link.post("error", text)
+    except Cancelled:
+        logging.getLogger(__name__).info("nobody is left to hear: %s", text)
+
+
+def sentence(error: BaseException) -> str:
+    """An exception as one sentence that begins with a capital and ends with a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "There is not enough memory for this: make it shorter or smaller."
+    text = lines[0] if lines else type(error).__name__
+    text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+class Job:
+    """The page's end of a job. `poll()` returns the latest message of each kind since the last poll."""
+
+    def __init__(self, task: str, request: Any):
+        context = mp.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_child, args=(theirs, task, request), daemon=True, name=f"revmd {task}")
+        self._process.start()
+        theirs.close()
+        self.started = time.monotonic()
+        self.running = True
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+    def send(self, controls: dict) -> None:
+        """Change the controls; only the latest matter."""
+        if self.running:
+            try:
+                self._connection.send(controls)
+            except OSError:
+                self.running = False
+
+    def poll(self) -> dict[str, Any]:
+        """The latest message of each kind. "error" carries a sentence; it and "done" end the job."""
+        messages: dict[str, Any] = {}
+        if not self.running:
+            return messages
+        try:
+            while self._connection.poll():
+                kind, payload = self._connection.recv()
+                messages[kind] = payload
+        except (EOFError, OSError):
+            if "error" not in messages and "done" not in messages:
+                messages["error"] = self._obituary()
+        if "error" in messages or "done" in messages:
+            self.stop()
+        return messages
+
+    def _obituary(self) -> str:
+        self._process.join(1)
+        code = self._process.exitcode
+        if code == -getattr(signal, "SIGKILL", 9):
+            return "The calculation was ended by the system, most likely for want of memory: make it smaller."
+        return f"The calculation ended without a result (exit code {code})."
+
+    def stop(self) -> None:
+        """End the child, at once if need be. Safe to call twice."""
+        self.running = False
+        try:
+            self._connection.send(None)
+        except (OSError, ValueError):
+            pass
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(1)
+            if self._process.is_alive():
+                self._process.kill()
+        self._connection.close()
