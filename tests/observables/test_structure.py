@@ -146,7 +146,9 @@ def test_gradient_against_finite_differences():
     target = np.sin(rdf.r * 9) ** 2
 
     def loss(offset):
-        return jnp.sum((rdf(eqx.tree_at(lambda s: s.offset, snapshot, offset, is_leaf=lambda x: x is None)) - target) ** 2)
+        return jnp.sum(
+            (rdf(eqx.tree_at(lambda s: s.offset, snapshot, offset, is_leaf=lambda x: x is None)) - target) ** 2
+        )
 
     zero = jnp.zeros((3, snapshot.system.n_atoms))
     gradient = jax.jit(jax.grad(loss))(zero)
