@@ -142,10 +142,11 @@ def from_physical(system: System, positions, velocities, step: int = 0) -> State
     bad = ~(jnp.isfinite(positions).all() & jnp.isfinite(velocities).all())
     if not isinstance(bad, jax.core.Tracer) and bool(bad):
         raise ValueError("positions and velocities must be finite: there is a NaN or an infinity in them.")
-    return _from_physical(system, positions, velocities, step)
+    return lattice_state(system, positions, velocities, step)
 
 
-def _from_physical(system: System, positions, velocities, step) -> State:
+def lattice_state(system: System, positions, velocities, step) -> State:
+    """`from_physical` without its checks, for traced arrays."""
     box = system.box[:, None]
     image = jnp.floor(positions / box + 0.5)
     fraction = jnp.clip(positions / box - image, -0.5, 0.5)

@@ -1,8 +1,10 @@
-"""Running forwards and backwards: `advance` and `rewind` for people, `simulate` for losses.
+"""Simulations for people and for losses: `advance` and `rewind` move a state, `simulate` returns a series.
 
-Both directions share one structure: an outer loop over stretches, an inner loop over plain steps. A stretch ends where
-something other than a plain step is due: new random numbers, a 16-bit shift, a neighbour list that has become invalid,
-or the target. All targets are traced, so one compiled program serves every length.
+def loss(potential):
+    series = simulate(system, potential, settings, observe=rdf, n_steps=2_000, sample_every=100, key=key, state=state)
+    return jnp.sum((series.mean(0) - target) ** 2)
+
+gradient = jax.grad(loss)(potential)  # reversible: exact, in constant memory
 """
 
 from __future__ import annotations
@@ -13,317 +15,29 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int64, UInt16, UInt64
+from jaxtyping import Array, Float
 
+from revmd_app.engine import adjoint as sweeps
+from revmd_app.engine import automatic, loops
 from revmd_app.engine import neighbours as lists
-from revmd_app.engine.integrator import (
-    NOISE_BLOCK,
-    Coefficients,
-    Settings,
-    coefficients,
-    drift_backward,
-    drift_forward,
-    drift_increment,
-    isolated,
-    kick_increment,
-    noise_block,
-    noise_increment,
-    scales,
-    shift_is_due,
-    shift_left,
-    shift_right,
-)
-from revmd_app.engine.lattice import SHIFT_BITS, Snapshot, State, burnt_bits, to_snapshot
-from revmd_app.engine.system import System
+from revmd_app.engine.adjoint import Schedule
+from revmd_app.engine.integrator import Settings
+from revmd_app.engine.lattice import SHIFT_BITS, State, burnt_bits, lattice_state
+from revmd_app.engine.loops import SimulationError, Tape
 
-FASTEST_MOVE = 2.0**-6
-"""A move of more than this fraction of the box in one step is an explosion."""
+__all__ = ["METHODS", "SimulationError", "Tape", "advance", "change_settings", "rewind", "simulate", "tape_capacity"]
 
+METHODS = ("reversible", "reverse_mode", "checkpointed", "forward_mode")
 
-class Tape(eqx.Module):
-    """The bits that friction has pushed out of the velocities, newest last: two bytes a component every 16 bits."""
 
-    words: UInt16[Array, "events 3 atoms"]
-    count: Int64[Array, ""]
-
-    @classmethod
-    def empty(cls, capacity: int, n_atoms: int) -> Tape:
-        return cls(jnp.zeros((capacity, 3, n_atoms), jnp.uint16), jnp.asarray(0, jnp.int64))
-
-
-class Report(eqx.Module):
-    """How a run went. `check()` raises when it cannot be trusted."""
-
-    fastest_move: Float[Array, ""]  # largest move in one step, as a fraction of the box
-    list_overflowed: Bool[Array, ""]
-    tape_overflowed: Bool[Array, ""]
-
-    def check(self) -> Report:
-        """Raise `SimulationError` with what went wrong and what to do; return the report otherwise."""
-        if bool(jnp.any(self.list_overflowed)):
-            raise SimulationError(
-                "a neighbour list overflowed: the atoms are denser somewhere than the list allows; raise "
-                "`Settings.capacity`, or use neighbours='dense'."
-            )
-        if bool(jnp.any(self.tape_overflowed)):
-            raise SimulationError("the tape is full: raise `tape_capacity`, or run fewer steps at a time.")
-        if not bool(jnp.all(self.fastest_move < FASTEST_MOVE)):
-            raise SimulationError(
-                "the simulation exploded: an atom moved by more than 1/64 of the box in one step; use a smaller time "
-                "step, a lower temperature or a softer potential, and start again from the last good state."
-            )
-        return self
-
-
-class SimulationError(RuntimeError):
-    """A run that cannot be trusted, with the reason in one sentence."""
-
-
-class World(NamedTuple):
-    """What stays the same while time runs."""
-
-    system: System
-    potential: Any
-    settings: Settings
-    plan: lists.Plan
-    key: Any
-    constants: Coefficients
-
-
-class Moving(NamedTuple):
-    """What a loop carries in either direction."""
-
-    state: State
-    tape: Tape
-    noise: Float[Array, "steps 3 atoms"]
-    noise_block: Int64[Array, ""]
-    verlet: lists.VerletList
-    fastest: UInt64[Array, "3 atoms"]  # largest move of each component so far, box/2^64
-    overflowed: Bool[Array, ""]
-
-
-def make_world(system: System, potential, settings: Settings, key, plan=None) -> World:
-    """Bind a system, potential and settings; `plan` (for traced boxes) is otherwise made from the concrete box."""
-    plan = lists.make_plan(system, potential, settings) if plan is None else plan
-    return World(system, potential, settings, plan, key, coefficients(system, settings))
-
-
-def start_moving(world: World, state: State, tape: Tape) -> Moving:
-    """The loop's first carry: no random numbers yet, a fresh neighbour list."""
-    n = world.system.n_atoms
-    verlet = lists.build(world.plan, world.system, state)
-    return Moving(
-        state=state,
-        tape=tape,
-        noise=jnp.zeros((NOISE_BLOCK, 3, n), jnp.float32),
-        noise_block=jnp.asarray(-1, jnp.int64),
-        verlet=verlet,
-        fastest=jnp.zeros((3, n), jnp.uint64),
-        overflowed=verlet.overflowed,
-    )
-
-
-def report(moving: Moving) -> Report:
-    """Summarise the flags of a loop."""
-    tape = moving.tape
-    return Report(jnp.max(moving.fastest).astype(jnp.float64) / 2.0**64, moving.overflowed, tape.count > tape.words.shape[0])
-
-
-def view(world: World, moving: Moving, offset=None) -> Snapshot:
-    """The snapshot of the current state, with the neighbour list (which must be valid)."""
-    listed = moving.verlet.neighbours if world.plan.blocks else None
-    return to_snapshot(world.system, moving.state, world.settings, world.potential, listed, offset)
-
-
-def force_view(world: World, position, verlet) -> Snapshot:
-    """A snapshot that is good for forces only: no velocities."""
-    lattice = (position >> 32).astype(jnp.int32)
-    return Snapshot(
-        system=world.system,
-        lattice=lattice,
-        image=jnp.zeros_like(lattice),
-        velocity=jnp.zeros((3, 0), world.settings.dtype),
-        step=jnp.asarray(0),
-        time=jnp.asarray(0.0),
-        potential=world.potential,
-        neighbours=verlet.neighbours if world.plan.blocks else None,
-    )
-
-
-def forces(world: World, position, verlet) -> Float[Array, "3 atoms"]:
-    """Forces at lattice positions, in an island of their own: the same bits in every program."""
-    snapshot = force_view(world, position, verlet)
-    arrays, rest = eqx.partition((world.potential, snapshot), eqx.is_array)
-
-    def compute(arrays):
-        potential, snapshot = eqx.combine(arrays, rest)
-        return potential.forces(snapshot)
-
-    return isolated(compute, arrays)
-
-
-def with_valid_list(world: World, moving: Moving, position=None) -> Moving:
-    """Rebuild the neighbour list where it has become invalid for these positions."""
-    if not world.plan.blocks:
-        return moving
-    position = moving.state.position if position is None else position
-    state = eqx.tree_at(lambda s: s.position, moving.state, position)
-    verlet = jax.lax.cond(
-        lists.is_valid(world.plan, world.system, moving.verlet, position),
-        lambda: moving.verlet,
-        lambda: lists.build(world.plan, world.system, state),
-    )
-    return moving._replace(verlet=verlet, overflowed=moving.overflowed | verlet.overflowed)
-
-
-def with_noise(world: World, moving: Moving, block) -> Moving:
-    """Draw the random numbers of a block of steps, unless they are there already or friction is zero."""
-    n = world.system.n_atoms
-    draw = lambda: isolated(lambda key, block: noise_block(key, block, n), world.key, block)
-    needed = (block != moving.noise_block) & (world.settings.friction > 0)
-    return moving._replace(noise=jax.lax.cond(needed, draw, lambda: moving.noise), noise_block=block)
-
-
-# ---------------------------------------------------------------------------------------------------------- forwards
-
-
-def step_forward(world: World, moving: Moving) -> Moving:
-    """One step on a valid list, without the shift that may be due after it."""
-    state, c = moving.state, world.constants
-    s = scales(state, world.settings, state.step + 1)
-    kicked = state.velocity + kick_increment(forces(world, state.position, moving.verlet), c.kick, s)
-    thermalised = kicked + noise_increment(moving.noise[state.step % NOISE_BLOCK], c.noise, s)
-    move = drift_increment(kicked, thermalised, c.drift, s)
-    position, image = drift_forward(state.position, state.image, move)
-    moved = eqx.tree_at(
-        lambda s: (s.position, s.velocity, s.image, s.step), state, (position, thermalised, image, state.step + 1)
-    )
-    return moving._replace(state=moved, fastest=jnp.maximum(moving.fastest, jnp.abs(move).astype(jnp.uint64)))
-
-
-def go_forward(world: World, moving: Moving, target) -> Moving:
-    """Step until step number `target`."""
-
-    def stretch(moving: Moving) -> Moving:
-        block = moving.state.step // NOISE_BLOCK
-        moving = with_valid_list(world, with_noise(world, moving, block))
-        stop = jnp.minimum(target, (block + 1) * NOISE_BLOCK)
-
-        def goes_on(carry):
-            moving, shift_due = carry
-            valid = lists.is_valid(world.plan, world.system, moving.verlet, moving.state.position)
-            return (moving.state.step < stop) & ~shift_due & valid
-
-        def plain_step(carry):
-            moving = step_forward(world, carry[0])
-            return moving, shift_is_due(moving.state, world.settings, moving.state.step)
-
-        moving, shift_due = jax.lax.while_loop(goes_on, plain_step, (moving, jnp.asarray(False)))
-        return jax.lax.cond(shift_due, push_bits, lambda m: m, moving)
-
-    return jax.lax.while_loop(lambda moving: moving.state.step < target, stretch, moving)
-
-
-def push_bits(moving: Moving) -> Moving:
-    """Shift the velocities right and keep what falls off on the tape."""
-    velocity, words = shift_right(moving.state.velocity)
-    tape = Tape(
-        jax.lax.dynamic_update_index_in_dim(moving.tape.words, words, moving.tape.count, 0), moving.tape.count + 1
-    )
-    return moving._replace(state=eqx.tree_at(lambda s: s.velocity, moving.state, velocity), tape=tape)
-
-
-# --------------------------------------------------------------------------------------------------------- backwards
-
-
-class Undone(NamedTuple):
-    """A step with its drift and noise undone: the positions before it, and its velocities after the kick."""
-
-    position: Int64[Array, "3 atoms"]
-    image: Array
-    kicked: Int64[Array, "3 atoms"]
-
-
-def undo_drift(world: World, moving: Moving, s) -> Undone:
-    """Undo the drift and the noise of the step that led to the current state (whose shift is already undone)."""
-    state, c = moving.state, world.constants
-    kicked = state.velocity - noise_increment(moving.noise[(state.step - 1) % NOISE_BLOCK], c.noise, s)
-    move = drift_increment(kicked, state.velocity, c.drift, s)
-    position, image = drift_backward(state.position, state.image, move)
-    return Undone(position, image, kicked)
-
-
-def step_backward(world: World, moving: Moving) -> Moving:
-    """Undo one step on a list that is valid for the positions before it."""
-    state = moving.state
-    s = scales(state, world.settings, state.step)
-    undone = undo_drift(world, moving, s)
-    velocity = undone.kicked - kick_increment(forces(world, undone.position, moving.verlet), world.constants.kick, s)
-    before = eqx.tree_at(
-        lambda s: (s.position, s.velocity, s.image, s.step),
-        state,
-        (undone.position, velocity, undone.image, state.step - 1),
-    )
-    return moving._replace(state=before)
-
-
-def go_backward(world: World, moving: Moving, target, extra=None, on_step=None):
-    """Undo steps until step number `target`.
-
-    `on_step(before, after, extra)` is called with the loop's carry after the step and before it (in time), and may
-    accumulate into `extra`: the adjoint rides on it.
-    """
-    on_step = (lambda earlier, later, extra: extra) if on_step is None else on_step
-
-    def stretch(carry):
-        moving, extra = carry
-        due = shift_is_due(moving.state, world.settings, moving.state.step)
-        moving = jax.lax.cond(due, pull_bits, lambda m: m, moving)
-        block = (moving.state.step - 1) // NOISE_BLOCK
-        moving = with_noise(world, moving, block)
-        stop = jnp.maximum(target, block * NOISE_BLOCK)
-        if world.plan.blocks:
-            s = scales(moving.state, world.settings, moving.state.step)
-            moving = with_valid_list(world, moving, undo_drift(world, moving, s).position)
-
-        def goes_on(carry):
-            moving, _, shift_due = carry
-            more = (moving.state.step > stop) & ~shift_due
-            if not world.plan.blocks:
-                return more
-            s = scales(moving.state, world.settings, moving.state.step)
-            earlier = undo_drift(world, moving, s).position
-            return more & lists.is_valid(world.plan, world.system, moving.verlet, earlier)
-
-        def plain_step(carry):
-            later, extra, _ = carry
-            earlier = step_backward(world, later)
-            extra = on_step(earlier, later, extra)
-            return earlier, extra, shift_is_due(earlier.state, world.settings, earlier.state.step)
-
-        moving, extra, _ = jax.lax.while_loop(goes_on, plain_step, (moving, extra, jnp.asarray(False)))
-        return moving, extra
-
-    return jax.lax.while_loop(lambda carry: carry[0].state.step > target, stretch, (moving, extra))
-
-
-def pull_bits(moving: Moving) -> Moving:
-    """Shift the velocities left and put the tape's newest bits back."""
-    count = moving.tape.count - 1
-    words = jax.lax.dynamic_index_in_dim(moving.tape.words, count, 0, keepdims=False)
-    velocity = shift_left(moving.state.velocity, words)
-    tape = Tape(moving.tape.words, count)
-    return moving._replace(state=eqx.tree_at(lambda s: s.velocity, moving.state, velocity), tape=tape)
-
-
-# -------------------------------------------------------------------------------------------------------- for people
-
-
-def tape_capacity(settings: Settings, n_steps: int, at_least: int = 4) -> int:
+def tape_capacity(settings: Settings, n_steps: int) -> int:
     """Events that n_steps can push, rounded up to a power of two (needs a concrete friction and time step)."""
-    bits = float(settings.friction) * float(settings.dt) / math.log(2) * n_steps
-    events = math.ceil(bits / SHIFT_BITS) + 1
-    return max(at_least, 1 << (events - 1).bit_length())
+    return _events(float(settings.friction) * float(settings.dt), n_steps)
+
+
+def _events(friction_dt: float, n_steps: int) -> int:
+    events = math.ceil(friction_dt / math.log(2) * n_steps / SHIFT_BITS) + 1
+    return max(4, 1 << (events - 1).bit_length())
 
 
 def advance(system, potential, settings, state, key, n_steps, tape=None):
@@ -340,9 +54,9 @@ def advance(system, potential, settings, state, key, n_steps, tape=None):
 
 @eqx.filter_jit
 def _advance(plan, system, potential, settings, state, key, n_steps, tape):
-    world = make_world(system, potential, settings, key, plan)
-    moving = go_forward(world, start_moving(world, state, tape), state.step + n_steps)
-    return moving.state, moving.tape, report(moving)
+    world = loops.make_world(system, potential, settings, key, plan)
+    moving = loops.go_forward(world, loops.start_moving(world, state, tape), state.step + n_steps)
+    return moving.state, moving.tape, loops.report(moving)
 
 
 def rewind(system, potential, settings, state, tape, key, n_steps):
@@ -356,9 +70,9 @@ def rewind(system, potential, settings, state, tape, key, n_steps):
 
 @eqx.filter_jit
 def _rewind(plan, system, potential, settings, state, key, n_steps, tape):
-    world = make_world(system, potential, settings, key, plan)
-    moving, _ = go_backward(world, start_moving(world, state, tape), state.step - n_steps)
-    return moving.state, moving.tape, report(moving)
+    world = loops.make_world(system, potential, settings, key, plan)
+    moving, _ = loops.go_backward(world, loops.start_moving(world, state, tape), state.step - n_steps)
+    return moving.state, moving.tape, loops.report(moving)
 
 
 def change_settings(state: State, old: Settings, new: Settings) -> State:
@@ -368,3 +82,156 @@ def change_settings(state: State, old: Settings, new: Settings) -> State:
     """
     bits = burnt_bits(state, old)
     return eqx.tree_at(lambda s: (s.reference_step, s.bits_at_reference), state, (state.step, bits))
+
+
+class Differentiable(NamedTuple):
+    """Everything a derivative of the series can be taken with respect to: float leaves only."""
+
+    dynamics: Any  # the potential that moves the atoms
+    observed: Any  # the potential as the observables see it
+    observe: Any
+    positions: Float[Array, "3 atoms"] | None
+    velocities: Float[Array, "3 atoms"] | None
+    temperature: Float[Array, ""]
+    friction: Float[Array, ""]
+
+
+class Fixed(NamedTuple):
+    """The rest of what a run needs: integers, keys, arrays that nobody differentiates, and static structure."""
+
+    arrays: Any
+    static: Any
+    settings: Settings
+    key: Any
+    state: State | None
+    system: Any
+
+
+def simulate(
+    system,
+    potential,
+    settings: Settings,
+    *,
+    observe,
+    n_steps: int,
+    sample_every: int,
+    key,
+    state: State | None = None,
+    positions=None,
+    velocities=None,
+    method: str = "reversible",
+    truncate: int | None = None,
+    observed_potential=None,
+    friction_bound: float = 20.0,
+):
+    """Run `n_steps` and return `observe(snapshot)` of every `sample_every`-th step, stacked along a new first axis.
+
+    `observe` maps a `Snapshot` to any pytree of arrays; `snapshot.potential` is set. Start from `state`, or from
+    `positions` (nm) and `velocities` (nm/ps), both (3, N), which can then be differentiated. Derivatives can be taken in the
+    float leaves of `potential` and of `observe` (if it is a pytree), in the start, and in `settings.temperature` and
+    `settings.friction`. `method` says how: "reversible" runs time backwards (exact, constant memory); "reverse_mode" and
+    "checkpointed" let JAX store the trajectory; "forward_mode" allows `jax.jvp`. `truncate` follows each sample's influence
+    only so many steps back (reversible only; 0: only the explicit part). `observed_potential` is the potential that
+    observables see (default: the same one), so that explicit and response part can be told apart. `friction_bound` (1/ps)
+    sizes the tape when the friction is traced. A run that explodes or overflows its neighbour list gives NaN.
+
+    Raises `ValueError` for impossible schedules, methods or starts, and for a cutoff beyond half the box.
+    """
+    schedule = _schedule(system, settings, n_steps, sample_every, method, truncate, friction_bound)
+    if (state is None) == (positions is None) or (positions is None) != (velocities is None):
+        raise ValueError("start from a `state`, or from `positions` and `velocities` together.")
+    if not isinstance(system.box, jax.core.Tracer):
+        potential.check(system)
+    seen = potential if observed_potential is None else observed_potential
+    isarray = eqx.is_inexact_array
+    parts = [eqx.partition(tree, isarray) for tree in (potential, seen, observe)]
+    differentiable = Differentiable(
+        *(dynamic for dynamic, _ in parts), positions, velocities, settings.temperature, settings.friction
+    )
+    arrays, static = eqx.partition(tuple(rest for _, rest in parts), eqx.is_array)
+    plan = lists.make_plan(system, potential, settings)
+    fixed = Fixed(arrays, None, settings, key, state, system)
+    if method == "reversible":
+        return _reversible(plan, static, schedule)(differentiable, fixed)
+    dense = lists.Plan(blocks=(), capacities=(), skin=settings.skin)
+    return _automatic(dense, static, schedule, method == "checkpointed", differentiable, fixed)
+
+
+def _schedule(system, settings, n_steps, sample_every, method, truncate, friction_bound) -> Schedule:
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not '{method}'.")
+    if sample_every < 1 or n_steps < sample_every or n_steps % sample_every:
+        raise ValueError(f"n_steps ({n_steps}) must be a positive multiple of sample_every ({sample_every}).")
+    if truncate is not None and (truncate < 0 or method != "reversible"):
+        raise ValueError("truncate is a number of steps >= 0, and only for the reversible method.")
+    traced = any(isinstance(x, jax.core.Tracer) for x in (settings.friction, settings.dt))
+    if traced:
+        dt = 0.01 if isinstance(settings.dt, jax.core.Tracer) else float(settings.dt)
+        capacity = _events(friction_bound * dt, n_steps)
+    else:
+        capacity = _events(float(settings.friction) * float(settings.dt), n_steps)
+    return Schedule(n_steps // sample_every, sample_every, truncate, capacity)
+
+
+def _unpack(plan, static, differentiable: Differentiable, fixed: Fixed):
+    """(world, start, observe, observed potential, zeros that carry the derivative of the start)."""
+    rest = eqx.combine(fixed.arrays, static)
+    dynamics, seen, observe = (eqx.combine(d, r) for d, r in zip(differentiable[:3], rest, strict=True))
+    settings = eqx.tree_at(
+        lambda s: (s.temperature, s.friction), fixed.settings, (differentiable.temperature, differentiable.friction)
+    )
+    state = fixed.state
+    if state is None:
+        fix = jax.lax.stop_gradient
+        state = lattice_state(fixed.system, fix(differentiable.positions), fix(differentiable.velocities), 0)
+    world = loops.make_world(fixed.system, dynamics, settings, fixed.key, plan)
+    return world, state, observe, seen
+
+
+def _reversible(plan, static, schedule: Schedule):
+    """The series with the reverse sweep as its derivative."""
+
+    @jax.custom_vjp
+    def series(differentiable, fixed):
+        return forward(differentiable, fixed)[0]
+
+    def forward(differentiable, fixed):
+        world, state, observe, seen = _unpack(plan, static, differentiable, fixed)
+        series, moving, kept = sweeps.forward_series(world, state, observe, seen, schedule)
+        good = loops.trustworthy(moving)
+        series = jax.tree.map(lambda x: jnp.where(good, x, jnp.nan) if eqx.is_inexact_array(x) else x, series)
+        return series, (differentiable, fixed, moving.state, moving.tape, kept)
+
+    def backward(residuals, cotangents):
+        differentiable, fixed, state, tape, kept = residuals
+        world, _, observe, seen = _unpack(plan, static, differentiable, fixed)
+        moving = loops.start_moving(world, state, tape)
+        adjoint, on_seen, on_observe = sweeps.reverse_sweep(world, moving, kept, observe, seen, cotangents, schedule)
+        start = [None, None]
+        if differentiable.positions is not None:
+            start = [
+                jnp.sum(x, axis=0).astype(like.dtype)
+                for x, like in ((adjoint.lam, differentiable.positions), (adjoint.mu, differentiable.velocities))
+            ]
+        gradient = Differentiable(
+            adjoint.dynamics,
+            on_seen,
+            on_observe,
+            *start,
+            jnp.sum(adjoint.temperature).astype(jnp.float64),
+            jnp.sum(adjoint.friction).astype(jnp.float64),
+        )
+        return gradient, None
+
+    series.defvjp(forward, backward)
+    return series
+
+
+def _automatic(plan, static, schedule, checkpointed, differentiable: Differentiable, fixed: Fixed):
+    world, state, observe, seen = _unpack(plan, static, differentiable, fixed)
+    dtype = world.settings.dtype
+    offset = velocity = jnp.zeros((3, world.system.n_atoms), dtype)
+    if differentiable.positions is not None:
+        offset = automatic.without_value(differentiable.positions).astype(dtype)
+        velocity = automatic.without_value(differentiable.velocities).astype(dtype)
+    return automatic.differentiable_series(world, state, offset, velocity, observe, seen, schedule, checkpointed)

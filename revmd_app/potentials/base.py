@@ -114,9 +114,7 @@ class Sum(Potential):
 
     def force_vjp(self, snapshot, w):
         products = [part.force_vjp(snapshot, w) for part in self.parts]
-        gradient = eqx.tree_at(
-            lambda s: s.parts, eqx.filter(self, eqx.is_inexact_array), tuple(g for _, g in products)
-        )
+        gradient = eqx.tree_at(lambda s: s.parts, eqx.filter(self, eqx.is_inexact_array), tuple(g for _, g in products))
         return sum(p for p, _ in products), gradient
 
     def blocks(self, system):
