@@ -42,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--port", type=_port, default=PORT, help=f"where to serve it (default {PORT})")
     app.add_argument("--address", default="localhost", help="who may open it (default localhost: this machine only)")
     app.add_argument("--no-browser", action="store_true", help="serve it, but open no browser window")
+    app.add_argument(
+        "--origin",
+        action="append",
+        help="host:port of a page that shows it from elsewhere, as behind a proxy ('*': any)",
+    )
+    app.add_argument("--prefix", default="", help="path under which a proxy shows it")
     app.set_defaults(run=_app)
 
     # These two have options of their own, `--help` among them: everything after the command is theirs.
@@ -62,7 +68,8 @@ def _app(options, _) -> int | None:
     check_free(options.address, options.port)
     from revmd_app.app import serve
 
-    return serve(port=options.port, address=options.address, show=not options.no_browser)
+    where = {"port": options.port, "address": options.address, "prefix": options.prefix}
+    return serve(**where, show=not options.no_browser, websocket_origin=options.origin)
 
 
 def _prepare(_, rest: list[str]) -> int | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def test_serve_takes_what_the_command_hands_on():
+    """By reading, not importing: Panel stays out of the fast tests."""
+    source = Path(revmd_app.__file__).with_name("app.py").read_text(encoding="utf-8")
+    (serve,) = (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "serve")
+    names = {argument.arg for argument in serve.args.args + serve.args.kwonlyargs}
+    assert {"port", "address", "prefix", "show", "websocket_origin"} <= names
+
+
 def test_help_loads_neither_jax_nor_panel():
     code = "import sys; from revmd_app.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "print('heavy', sorted({'jax', 'numpy', 'panel', 'bokeh', 'equinox'} & set(sys.modules)))"
@@ -59,14 +69,30 @@ def test_runs_as_a_module():
     assert result.stdout == f"revmd {revmd_app.__version__}\n"
 
 
-def test_app_serves_where_it_is_told(served, free_port):
-    assert cli.main(["app", "--port", str(free_port), "--address", "127.0.0.1", "--no-browser"]) == 0
-    assert served == [{"port": free_port, "address": "127.0.0.1", "show": False}]
-
-
-def test_app_opens_a_browser_by_default(served, free_port):
+def test_app_opens_a_browser_on_this_machine_by_default(served, free_port):
     assert cli.main(["app", "--port", str(free_port)]) == 0
-    assert served == [{"port": free_port, "address": "localhost", "show": True}]
+    (call,) = served
+    assert call == {"port": free_port, "address": "localhost", "prefix": "", "show": True, "websocket_origin": None}
+
+
+def test_app_serves_where_it_is_told(served, free_port):
+    where = [
+        "--port",
+        str(free_port),
+        "--address",
+        "127.0.0.1",
+        "--prefix",
+        "lab",
+        "--origin",
+        "a:1",
+        "--origin",
+        "b:2",
+    ]
+    assert cli.main(["app", *where, "--no-browser"]) == 0
+    (call,) = served
+    assert (call["port"], call["address"], call["prefix"]) == (free_port, "127.0.0.1", "lab")
+    assert call["websocket_origin"] == ["a:1", "b:2"]
+    assert call["show"] is False
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
