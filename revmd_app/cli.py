@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument(
         "--origin",
         action="append",
-        help="host:port of a page that shows it from elsewhere, as behind a proxy ('*': any)",
+        help="host:port of a page that shows it, as behind a proxy ('*': any)",
     )
     app.add_argument("--prefix", default="", help="path under which a proxy shows it")
     app.set_defaults(run=_app)

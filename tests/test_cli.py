@@ -88,7 +88,7 @@ def test_app_serves_where_it_is_told(served, free_port):
         "--origin",
         "b:2",
     ]
-    assert cli.main(["app", *where, "--no-browser"]) == 0
+    assert cli.main(["app", *where, "--origin", "a:1", "--origin", "b:2", "--no-browser"]) == 0
     (call,) = served
     assert (call["port"], call["address"], call["prefix"]) == (free_port, "127.0.0.1", "lab")
     assert call["websocket_origin"] == ["a:1", "b:2"]
