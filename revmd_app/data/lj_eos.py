@@ -1,8 +1,8 @@
 """Equation of state of the Lennard-Jones fluid: Kolafa and Nezbeda, Fluid Phase Equilibria 100, 1 (1994).
 
-This is the published reference for liquid argon in this package, chosen because it is a fit to simulations of exactly the
-model that Rahman's argon is (the full Lennard-Jones potential), for 0.7 < T* < 20 (fluid region), and because pressure and
-energy follow from one free energy. All in reduced units: T* = k T / eps, rho* = N sigma^3 / V.
+This is the published reference for liquid argon in this package, chosen because it is a fit to simulations of exactly
+the model that Rahman's argon is (the full Lennard-Jones potential), for 0.7 < T* < 20 (fluid region), and because
+pressure and energy follow from one free energy. All in reduced units: T* = k T / eps, rho* = N sigma^3 / V.
 
 The residual Helmholtz energy per particle is that of hard spheres of a temperature-dependent diameter, a
 second-virial correction, and a polynomial (their eq. 30 and tables 1-3):

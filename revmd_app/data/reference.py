@@ -1,9 +1,9 @@
 """Reference curves and numbers: what a simulation is compared with, and who measured or computed it.
 
-Water: Soper's g_OO, g_OH, g_HH (2013), the published table. Argon: the published reference is the equation of state of the
-Lennard-Jones fluid (`lj_eos.py`: Kolafa and Nezbeda 1994), with measured densities of liquid argon and the peaks of its
-measured g(r). The full curve g(r) of argon in this directory is *not* an experiment: it is a long run of Rahman's
-model by `revmd prepare --reference`, and labelled so.
+Water: Soper's g_OO, g_OH, g_HH (2013), the published table. Argon: the published reference is the equation of state
+of the Lennard-Jones fluid (`lj_eos.py`: Kolafa and Nezbeda 1994), with measured densities of liquid argon and the
+peaks of its measured g(r). The full curve g(r) of argon in this directory is *not* an experiment: it is a long run of
+Rahman's model by `revmd prepare --reference`, and labelled so.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def autocorrelation(samples) -> np.ndarray:
 def block_errors(samples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Block lengths, the standard error from blocks of that length, and the uncertainty of that error.
 
-    The error grows with the block length until blocks are independent and then levels off (Flyvbjerg and Petersen, J. Chem.
-    Phys. 91, 461, 1989). Lengths double from 1; each has at least 4 blocks.
+    The error grows with the block length until blocks are independent and then levels off (Flyvbjerg and Petersen, J.
+    Chem. Phys. 91, 461, 1989). Lengths double from 1; each has at least 4 blocks.
     """
     x = _checked(samples)
     lengths, errors, uncertainties = [], [], []

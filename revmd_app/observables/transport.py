@@ -1,7 +1,8 @@
 """Functions of a *series* of samples: mean squared displacement, velocity autocorrelation, diffusion, spectrum.
 
-A series is what `simulate` returns for `observe=unwrapped_positions` or `observe=velocities`: (frames, 3, N), one frame every
-`interval` ps. Everything here is JAX in float64 and differentiable. Averages run over atoms and over all time origins.
+A series is what `simulate` returns for `observe=unwrapped_positions` or `observe=velocities`: (frames, 3, N), one
+frame every `interval` ps. Everything here is JAX in float64 and differentiable. Averages run over atoms and over all
+time origins.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def lag_times(n_lags: int, interval: float) -> np.ndarray:
 def mean_squared_displacement(positions, n_lags: int | None = None, method: str = "fft") -> Float[Array, " lags"]:
     """<|r(t + lag) - r(t)|^2> in nm^2 at lags 0 .. n_lags - 1 frames, from unwrapped positions (frames, 3, N).
 
-    `n_lags` defaults to half the frames: at longer lags few origins are left. `method` "fft" costs T log T a coordinate,
-    "direct" T n_lags; they agree to round-off. Raises `ValueError` for a series that is too short.
+    `n_lags` defaults to half the frames: at longer lags few origins are left. `method` "fft" costs T log T a
+    coordinate, "direct" T n_lags; they agree to round-off. Raises `ValueError` for a series that is too short.
     """
     x = _series(positions)
     n_lags = _lags(x, n_lags)
@@ -94,7 +95,8 @@ def einstein_diffusion(msd, interval: float, fit_from: float, fit_to: float) -> 
 
 
 def green_kubo_diffusion(vacf, interval: float) -> Float[Array, " lags"]:
-    """D(t) = (1/3) integral_0^t <v(0) . v(s)> ds in nm^2/ps by the trapezoidal rule: read D where it has levelled off."""
+    """D(t) = (1/3) integral_0^t <v(0) . v(s)> ds in nm^2/ps by the trapezoidal rule: read D where it has levelled
+    off."""
     vacf = jnp.asarray(vacf)
     steps = (vacf[1:] + vacf[:-1]) * (interval / 2)
     return jnp.concatenate([jnp.zeros(1), jnp.cumsum(steps)]) / 3
@@ -130,8 +132,8 @@ def _lags(x, n_lags) -> int:
 
 
 def _correlation_sums(x, n_lags):
-    """(n_lags,) mean over atoms of sum_t x(t) . x(t + lag): a product in Fourier space (Wiener and Khinchin), with the series
-    padded by zeros so that it does not meet its own end."""
+    """(n_lags,) mean over atoms of sum_t x(t) . x(t + lag): a product in Fourier space (Wiener and Khinchin), with
+    the series padded by zeros so that it does not meet its own end."""
     n = 1 << (2 * len(x) - 1).bit_length()
     transformed = jnp.fft.rfft(x, n, axis=0)
     power = jnp.sum(transformed.real**2 + transformed.imag**2, axis=1).mean(axis=1)

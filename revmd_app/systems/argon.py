@@ -28,11 +28,11 @@ What this model of argon cannot show
 
 * Two-body forces only. In real liquid argon the three-body (Axilrod-Teller) energy is about 5 % of the total; the
   Lennard-Jones parameters were fitted to make up for it, so they are not those of two argon atoms in vacuum.
-* The attraction ends at 0.85 nm (2.5 sigma), and by default is shifted there so that energy and force vanish smoothly. That
-  makes the liquid less cohesive: per atom the energy lies about 1 kJ/mol higher, and the pressure some hundred bar
-  higher, than those of the full Lennard-Jones fluid. Structure hardly changes.
-* At 94.4 K and 1.374 g/cm^3 argon is a compressed liquid near its vapour-pressure curve. A change of epsilon at fixed volume
-  changes the pressure, not the density: with a weak attraction you see a dense supercritical-like fluid, with a
+* The attraction ends at 0.85 nm (2.5 sigma), and by default is shifted there so that energy and force vanish
+  smoothly. That makes the liquid less cohesive: per atom the energy lies about 1 kJ/mol higher, and the pressure some
+  hundred bar higher, than those of the full Lennard-Jones fluid. Structure hardly changes.
+* At 94.4 K and 1.374 g/cm^3 argon is a compressed liquid near its vapour-pressure curve. A change of epsilon at fixed
+  volume changes the pressure, not the density: with a weak attraction you see a dense supercritical-like fluid, with a
   strong one a stretched liquid that may tear or freeze, which takes longer than you will wait.
 * A few hundred atoms: shells beyond half the box are not seen, the diffusion coefficient is too small by some per cent
   (the liquid drags its own images), and phase transitions are smeared out or suppressed.

@@ -26,15 +26,16 @@ FLUID_LIMITS = """\
 What this model cannot show
 
 * It is a model of no substance: multiply by a sigma, an epsilon and a mass to get one.
-* The cutoff is 3 sigma (or half the box). With the plain cutoff add the tail corrections before comparing with an equation of
-  state; a shifted potential is another fluid, with another phase diagram.
+* The cutoff is 3 sigma (or half the box). With the plain cutoff add the tail corrections before comparing with an
+  equation of state; a shifted potential is another fluid, with another phase diagram.
 * Between the coexistence densities a small box holds one stretched phase, not a liquid and its vapour.
 * At density 0.9 and above a lattice start near the triple-point temperature stays crystalline: melt it hot first.
 """
 LANDSCAPE_LIMITS = """\
 What this model cannot show
 
-* The particles do not see each other: no collisions, no pressure, no collective motion. Temperature comes from the thermostat alone.
+* The particles do not see each other: no collisions, no pressure, no collective motion. Temperature comes from the
+  thermostat alone.
 * With no friction a harmonic oscillator is not ergodic: each particle keeps its own energy for ever.
 * Rates across a barrier depend on friction as well as on its height; averages at equilibrium do not.
 * A few thousand steps hold few crossings of a high barrier: what looks like an average is then the start.

@@ -31,20 +31,21 @@ CUTOFF = 1.0
 LIMITS = """\
 What this model of water cannot show
 
-* Fixed charges: a molecule's dipole does not answer to its neighbours. Such models are fitted to the liquid and fail for
-  steam, ice, or a molecule alone.
-* TIP3P's second shell is too weak: its g_OO shows hardly a second peak at 0.45 nm, where the experiment has a clear one. That is the
-  model, not an error of the simulation, and it is what training against g(r) repairs.
+* Fixed charges: a molecule's dipole does not answer to its neighbours. Such models are fitted to the liquid and fail
+  for steam, ice, or a molecule alone.
+* TIP3P's second shell is too weak: its g_OO shows hardly a second peak at 0.45 nm, where the experiment has a clear
+  one. That is the model, not an error of the simulation, and it is what training against g(r) repairs.
 * It diffuses about twice as fast as real water.
 * Bonds vibrate classically. A real O-H stretch (about 3,500 /cm) has h nu = 17 kT at room temperature and sits in its
   ground state; the classical spring holds kT instead. The flexible model is therefore not the rigid TIP3P, and its heat
   capacity is wrong.
-* Charges farther apart than the cutoff see each other only through a reaction field (dielectric constant 78.3). In a small box the
-  cutoff is short (0.62 nm for 64 molecules): structure near the cutoff, the dielectric constant and the
+* Charges farther apart than the cutoff see each other only through a reaction field (dielectric constant 78.3). In a
+  small box the cutoff is short (0.62 nm for 64 molecules): structure near the cutoff, the dielectric constant and the
   pressure then depend on it. Compare with experiment at 216 molecules or more.
 * The experimental g_OO, g_OH, g_HH are for 298 K and 1 atm; the volume here is fixed at the experimental density, so
   the pressure is whatever the model makes of it.
-* The time step (0.5 fs) is set by the O-H vibration, of 9 fs period. Nuclear quantum effects, which broaden the O-H and H-H peaks, are absent.
+* The time step (0.5 fs) is set by the O-H vibration, of 9 fs period. Nuclear quantum effects, which broaden the O-H
+  and H-H peaks, are absent.
 """
 
 
@@ -58,8 +59,8 @@ def water(
     """Flexible water: molecules on a face-centred cubic lattice, turned at random, with thermal velocities.
 
     `density` in g/cm^3, `temperature` in K. Atoms are ordered O, O, ..., then H, H of each molecule. The lattice start
-    is a poor liquid; `prepared("water", n)` gives the equilibrated one. The cutoff is 1.0 nm or just under half the box.
-    Raises `ValueError` for a size outside 64 .. 1,000.
+    is a poor liquid; `prepared("water", n)` gives the equilibrated one. The cutoff is 1.0 nm or just under half the
+    box. Raises `ValueError` for a size outside 64 .. 1,000.
     """
     check_options("water", n_molecules, *SIZES, "molecules", density=density, temperature=temperature)
     edge = cubic_edge(n_molecules * (OXYGEN + 2 * HYDROGEN), density)

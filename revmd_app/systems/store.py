@@ -1,0 +1,113 @@
+"""Where equilibrated states lie: shipped with the package, or in the user's cache directory.
+
+A file holds 32-bit lattice positions and float32 velocities (24 bytes an atom) and the recipe that made them. A state
+is used only when its recipe is the one asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+import zipfile
+import zlib
+from importlib import resources
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import platformdirs
+
+from revmd_app.engine.lattice import State, from_physical
+from revmd_app.engine.system import System
+from revmd_app.systems.case import Case, at_rest
+
+FORMAT = 1
+"""Raise when a state made by older code must not be used any more."""
+
+
+def shipped_folder() -> Path:
+    """The package's own prepared states."""
+    return Path(str(resources.files("revmd_app.data") / "prepared"))
+
+
+def cache_folder() -> Path:
+    """The user's cache directory for states that were built on this machine."""
+    return Path(platformdirs.user_cache_dir("revmd", appauthor=False)) / "prepared"
+
+
+def file_name(recipe: dict) -> str:
+    """The file of a recipe: readable, and different for every recipe."""
+    digest = hashlib.sha256(_text(recipe).encode()).hexdigest()[:10]
+    return f"{recipe['name']}-{recipe['n']}-{digest}.npz"
+
+
+def load(case: Case) -> State | None:
+    """The stored state of a case, or None when there is none. A damaged file is told of in a warning, and not used."""
+    for folder in (shipped_folder(), cache_folder()):
+        path = folder / file_name(case.recipe)
+        if not path.is_file():
+            continue
+        try:
+            return read(path, case)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            warnings.warn(f"{path} cannot be used ({error}); it is built again.", RuntimeWarning, stacklevel=3)
+    return None
+
+
+def read(path: Path, case: Case) -> State:
+    """The state in a file. Raises `ValueError` when it is another system's or damaged."""
+    with np.load(path, allow_pickle=False) as file:
+        lattice, velocity, recipe = file["lattice"], file["velocity"], str(file["recipe"])
+    shape = (3, case.system.n_atoms)
+    if recipe != _text(case.recipe):
+        raise ValueError("it was made by another recipe")
+    if lattice.shape != shape or velocity.shape != shape or lattice.dtype != np.int32:
+        raise ValueError(f"its arrays do not have the shape {shape}")
+    if not np.isfinite(velocity).all():
+        raise ValueError("there is a velocity that is not finite")
+    return unpack(case.system, lattice, velocity)
+
+
+def save(case: Case, folder: Path) -> Path:
+    """Write a case's state: to a temporary file first, so that a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file_name(case.recipe)
+    lattice, velocity = pack(case.system, case.state, case.snapshot().velocity)
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, lattice=lattice, velocity=velocity, recipe=np.array(_text(case.recipe)))
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def save_in_cache(case: Case) -> None:
+    """Write a case's state to the cache; a folder that cannot be written to is told of in a warning."""
+    try:
+        save(case, cache_folder())
+    except OSError as error:
+        warnings.warn(f"the prepared state could not be cached: {error}", RuntimeWarning, stacklevel=3)
+
+
+def pack(system: System, state: State, velocities) -> tuple[np.ndarray, np.ndarray]:
+    """(int32 lattice positions, float32 velocities in nm/ps), both (3, N)."""
+    lattice = np.asarray(state.position >> 32).astype(np.int32)
+    return lattice, np.asarray(velocities, dtype=np.float32)
+
+
+def unpack(system: System, lattice, velocity) -> State:
+    """The state of packed arrays, at step 0 and in the first image, with the centre of mass brought to rest again
+    (float32 velocities do not add up to zero exactly)."""
+    positions = jnp.asarray(lattice, jnp.float64) / 2.0**32 * system.box[:, None]
+    return from_physical(system, positions, at_rest(system, jnp.asarray(velocity, jnp.float64)))
+
+
+def _text(recipe: dict) -> str:
+    return json.dumps({"format": FORMAT, **recipe}, sort_keys=True)
