@@ -7,21 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_example_prints_a_finite_value_and_gradient():
+def test_example_prints_what_it_says():
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     result = subprocess.run(
         [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
     assert result.returncode == 0, result.stderr
-    value, by_sigma, by_epsilon = (float(word) for word in result.stdout.split())
-    assert value > 1
-    assert by_sigma != 0
-    assert by_epsilon != 0
-    assert all(abs(number) < 1e6 for number in (value, by_sigma, by_epsilon))
+    printed = [float(word) for word in result.stdout.split()]
+    said = [float(word) for word in example.rpartition("#")[2].split()[:3]]
+    assert printed == pytest.approx(said, rel=0.01)  # another processor rounds forces differently
 
 
 def test_local_links_lead_somewhere():
