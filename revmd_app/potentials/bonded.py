@@ -144,7 +144,9 @@ class HarmonicAngle(HarmonicCoordinate):
     @staticmethod
     def coordinate(d1, d2):
         c = _cross(d1, d2)
-        return jnp.arctan2(_norm(_dot(c, c)), _dot(d1, d2))
+        across, along = _dot(c, c), _dot(d1, d2)
+        along = jnp.where((across > 0) | (along != 0), along, 1.0)  # atan2(0, 0) has no derivative
+        return jnp.arctan2(_norm(across), along)
 
     @staticmethod
     def coordinate_gradient(d1, d2):

@@ -119,7 +119,8 @@ def check_radial(potential: PairPotential, r_grid=None, min_barrier: float = MIN
                 f"the energy or its slope is not a finite number{precision} from r = {bad[0]:.3g} to {bad[-1]:.3g} nm: "
                 "look for a division by zero, a root or logarithm of a negative number, or too high a power."
             )
-    return _collapse(r, *_curve(potential, jnp.asarray(r)), min_barrier)
+    u, slope = _curve(potential, jnp.asarray(r))
+    return _collapse(r, u, slope, min_barrier)
 
 
 def _curve(potential, r):

@@ -101,7 +101,7 @@ class MullerBrown(ExternalPotential):
 
     def site_energy(self, x, y, z):
         x, y = x / self.length, y / self.length
-        surface = 0.0
+        surface = jnp.zeros_like(x)
         for amplitude, a, b, c, x0, y0 in _MULLER_BROWN:
             dx, dy = x - x0, y - y0
             surface = surface + amplitude * jnp.exp(a * dx * dx + b * dx * dy + c * dy * dy)

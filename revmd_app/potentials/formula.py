@@ -29,7 +29,7 @@ MAX_NAME = 24
 CONSTANTS = {"pi": math.pi, "k_e": units.COULOMB}
 """Names with a fixed value: pi, and Coulomb's constant in kJ nm/mol/e²."""
 
-FUNCTIONS: dict[str, tuple[Callable, Callable | None]] = {
+FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
     "exp": (jnp.exp, math.exp),
     "log": (jnp.log, math.log),
     "sqrt": (jnp.sqrt, math.sqrt),
@@ -205,7 +205,7 @@ def _number(node: Node) -> float:
     return node.value
 
 
-def _constant(node: Node) -> float:
+def _constant(node: Node) -> float | complex:
     values = [_number(child) for child in node.children]
     if node.kind in FUNCTIONS:
         function = FUNCTIONS[node.kind][1]
@@ -334,8 +334,8 @@ def _latex_number(value: float) -> str:
 
 
 _GREEK = frozenset(
-    ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda")
-    + ("mu", "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega")
+    {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"}
+    | {"mu", "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
 )
 
 

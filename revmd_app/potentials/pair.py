@@ -275,8 +275,9 @@ class SoftCoreLennardJones(RadialForm):
 
 
 class Buffered147(RadialForm):
-    """u(r) = ε ((1+δ)/(y+δ))^7 [(1+γ)/(y^7+γ) - 2] with y = r/r_m, r_m = 2^(1/6) σ: minimum -ε at r_m.
+    """u(r) = ε ((1+δ)/(y+δ))^7 [(1+γ)/(y^7+γ) - 2] with y = r/r_m, r_m = 2^(1/6) σ.
 
+    u(r_m) = -ε. The minimum itself stands there only when δ = γ, and within half a percent with the usual buffers.
     Defaults δ 0.07, γ 0.12 from Halgren, J. Am. Chem. Soc. 1992, 114, 7827. Water starts from δ 0.155, γ 0.096.
     """
 
@@ -287,7 +288,7 @@ class Buffered147(RadialForm):
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "sigma": SIGMA._replace(doc="2^(-1/6) times the distance of the minimum."),
-        "epsilon": EPSILON,
+        "epsilon": EPSILON._replace(doc="Minus the energy at r_m."),
         "delta": Parameter("δ", "", (0.0, 0.3), doc="Buffer of the seventh power."),
         "gamma": Parameter("γ", "", (0.01, 0.3), doc="Buffer of the fourteenth power."),
     }
