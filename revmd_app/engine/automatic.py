@@ -40,7 +40,7 @@ def differentiable_series(
     world: run.World, state, offset, velocity, observe, potential, schedule: Schedule, checkpointed
 ):
     """The series of observables; `offset` and `velocity` are zeros that carry the derivative of the start."""
-    noise = jnp.zeros((steps.NOISE_BLOCK, 3, world.system.n_atoms), jnp.float32)
+    noise = steps.noise_block(world.key, state.step // steps.NOISE_BLOCK, world.system.n_atoms)
     every, n_samples = schedule.sample_every, schedule.n_samples
     inner, outer = chunks(schedule) if checkpointed else (every, 1)
     keep = (lambda f: jax.checkpoint(f, prevent_cse=False)) if checkpointed else (lambda f: f)
@@ -87,10 +87,7 @@ def shadow_step(world: run.World, shadow: Shadow) -> Shadow:
     )
     force = world.potential.forces(snapshot)
     kicked = state.velocity + steps.kick_increment(jax.lax.stop_gradient(force), c.kick, s)
-    thermalised = kicked + steps.noise_increment(xi, c.noise, s)
-    position, image = steps.drift_forward(
-        state.position, state.image, steps.drift_increment(kicked, thermalised, c.drift, s)
-    )
+    moved = steps.step_state(state, fixed, c, s, jax.lax.stop_gradient(force), xi)
 
     dt = fixed.dt.astype(dtype)
     a = jnp.exp(-settings.friction * fixed.dt)
@@ -99,15 +96,4 @@ def shadow_step(world: run.World, shadow: Shadow) -> Shadow:
     after_kick = shadow.velocity + dt / system.masses.astype(dtype) * without_value(force)
     on_thermostat = without_value(a) * physical + without_value(amplitude) * xi
     after = (jax.lax.stop_gradient(a) * after_kick + on_thermostat).astype(dtype)
-    moved = State(
-        position=position,
-        velocity=thermalised,
-        image=image,
-        step=state.step + 1,
-        reference_step=state.reference_step,
-        bits_at_reference=state.bits_at_reference,
-    )
-    due = steps.shift_is_due(moved, fixed, moved.step)
-    shifted = jnp.where(due, steps.shift_right(moved.velocity)[0], moved.velocity)
-    moved = eqx.tree_at(lambda s: s.velocity, moved, shifted)
     return Shadow(moved, noise, shadow.offset + dt / 2 * (after_kick + after), after)

@@ -170,3 +170,13 @@ def shift_right(velocity):
 def shift_left(velocity, words):
     """Undo `shift_right`."""
     return (velocity << SHIFT_BITS) | words.astype(jnp.int64)
+
+
+def step_state(state: State, settings: Settings, c: Coefficients, s: Scales, force, xi) -> State:
+    """The state one step later, shift included; the bits that it pushes out are dropped. For runs that never go back."""
+    kicked = state.velocity + kick_increment(force, c.kick, s)
+    thermalised = kicked + noise_increment(xi, c.noise, s)
+    position, image = drift_forward(state.position, state.image, drift_increment(kicked, thermalised, c.drift, s))
+    velocity = jnp.where(shift_is_due(state, settings, state.step + 1), shift_right(thermalised)[0], thermalised)
+    after = (position, velocity, image, state.step + 1)
+    return eqx.tree_at(lambda s: (s.position, s.velocity, s.image, s.step), state, after)
