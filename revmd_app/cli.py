@@ -64,12 +64,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _app(options, _) -> int | None:
+def _app(options, _) -> None:
     check_free(options.address, options.port)
     from revmd_app.app import serve
 
     where = {"port": options.port, "address": options.address, "prefix": options.prefix}
-    return serve(**where, show=not options.no_browser, websocket_origin=options.origin)
+    serve(**where, show=not options.no_browser, websocket_origin=options.origin)
 
 
 def _prepare(_, rest: list[str]) -> int | None:
