@@ -40,6 +40,7 @@ from revmd_app.engine.system import System
 FORMAT, VERSION = "revmd restart", 1
 TRACED, STATIC = ("dt", "temperature", "friction"), ("precision", "neighbours", "skin", "capacity")
 """The fields of `Settings`: numbers and choices."""
+HEADER = {"step": int, "words": int, "key": str, "system": str, "controls": list}
 LATTICE = {"position": np.int64, "velocity": np.int64, "image": np.int32}
 """The (3, N) integers of a state."""
 
@@ -164,6 +165,7 @@ def save_restart(path, run: Recorder) -> None:
         "format": FORMAT,
         "version": VERSION,
         "step": run.step,
+        "words": len(run.words),
         "key": str(jax.random.key_impl(run.key)),
         "system": _form(run.system),
         "controls": [_controls_header(controls) for controls in run.controls],
@@ -192,10 +194,10 @@ def load_restart(path, system: System, potentials) -> Recorder:
     potentials = potentials if isinstance(potentials, Sequence) else [potentials]
     n, log = system.n_atoms, header["controls"]
     state_arrays = {name: fields.array(name, dtype, (3, n)) for name, dtype in LATTICE.items()}
-    tape = fields.array("tape", np.uint16, (3, n))
+    tape = fields.array("tape", np.uint16, (header["words"], 3, n))
     system = fields.restore("system", header["system"], [system])
     controls = [_read_controls(entry, fields, k, potentials) for k, entry in enumerate(log)]
-    key = jax.random.wrap_key_data(jnp.asarray(fields.array("key", np.uint32, ())), impl=header["key"])
+    key = jax.random.wrap_key_data(jnp.asarray(fields.array("key", np.uint32, None)), impl=header["key"])
     state = State(
         **{name: jnp.asarray(array) for name, array in state_arrays.items()},
         step=jnp.asarray(header["step"], jnp.int64),
@@ -262,14 +264,15 @@ class _Fields:
             raise ValueError(f"the restart file '{path}' is damaged or cut short ({error}).") from error
 
     def array(self, name: str, dtype, shape) -> np.ndarray:
-        """A field of this dtype, whose shape ends in `shape`."""
+        """A field of this dtype and shape (None: any)."""
         if name not in self.arrays:
             raise ValueError(f"the restart file '{self.path}' is incomplete: it has no field '{name}'.")
         value = self.arrays[name]
-        if value.dtype != dtype or (shape and value.shape[-len(shape) :] != shape):
+        shape = value.shape if shape is None else shape
+        if value.dtype != dtype or value.shape != shape:
             raise ValueError(
-                f"the field '{name}' of the restart file '{self.path}' is {_form(value)}, but should end in "
-                f"{np.dtype(dtype)}{list(shape)}: it belongs to another system."
+                f"the field '{name}' of the restart file '{self.path}' is {value.dtype}{list(value.shape)}, and should "
+                f"be {np.dtype(dtype)}{list(shape)}: the file belongs to another system."
             )
         return value
 
@@ -277,15 +280,18 @@ class _Fields:
         """The header, once format and version are known to be ours."""
         if "header" not in self.arrays:
             raise ValueError(f"'{self.path}' is not a restart file: it has no header.")
-        header = json.loads(str(self.arrays["header"]))
-        if header.get("format") != FORMAT:
-            raise ValueError(f"'{self.path}' is not a restart file: its header says '{header.get('format')}'.")
+        try:
+            header = json.loads(str(self.arrays["header"]))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"the header of the restart file '{self.path}' is not JSON ({error}).") from error
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"'{self.path}' is not a restart file: its header does not say '{FORMAT}'.")
         if header.get("version") != VERSION:
             raise ValueError(
                 f"the restart file '{self.path}' has version {header.get('version')}; this program reads {VERSION}."
             )
-        for name in ("step", "key", "system", "controls"):
-            if not header.get(name) and header.get(name) != 0:
+        for name, kind in HEADER.items():
+            if not isinstance(header.get(name), kind):
                 raise ValueError(f"the restart file '{self.path}' is incomplete: its header has no '{name}'.")
         return header
 
