@@ -89,7 +89,7 @@ def load_argon_rdf() -> dict[tuple[str, str], ReferenceCurve]:
 def argon_reference() -> dict[str, Any]:
     """What is known of liquid argon: g(r) (simulated), the measured peaks of g(r), densities, Rahman's diffusion."""
     return {
-        **({"rdf": load_argon_rdf()} if (resources.files("revmd_app.data") / ARGON_RDF).is_file() else {}),
+        "rdf": load_argon_rdf(),
         "rdf_peaks": {
             "first_maximum": {"r": 0.37, "g": 3.05},  # nm
             "first_minimum": {"r": 0.52, "g": 0.57},

@@ -37,7 +37,7 @@ class ConstantPressure(NamedTuple):
     state: State
     volumes: np.ndarray  # nm^3, one after each trial
     acceptance: float
-    largest_step: float  # the largest change of volume tried, as a fraction of the volume
+    largest_step: float  # the largest change of volume tried in the end, nm^3
 
 
 def at_constant_pressure(
@@ -67,35 +67,42 @@ def at_constant_pressure(
     double = eqx.tree_at(
         lambda s: s.friction, Settings(settings.dt, settings.temperature, precision="float64"), settings.friction
     )
+    step = largest_step * float(np.prod(np.asarray(system.box)))
     volumes, accepted, recent = [], 0, 0
     for trial in range(n_trials):
         state, _, report = advance(system, potential, settings, state, jax.random.fold_in(key, 2 * trial), interval)
         report.check()
         draw = jax.random.fold_in(key, 2 * trial + 1)
-        box, state, success = _try(n_molecules, system, potential, double, state, draw, pressure, largest_step)
+        box, state, success = _try(
+            n_molecules, system, potential, double, state, draw, jnp.asarray(pressure), jnp.asarray(step)
+        )
         system = system.with_box(box)
         potential.check(system)
         volumes.append(float(np.prod(np.asarray(box))))
         accepted, recent = accepted + bool(success), recent + bool(success)
         if (trial + 1) % ADAPT_EVERY == 0:
             if trial < n_trials // 2:
-                largest_step = _adapted(largest_step, recent / ADAPT_EVERY)
+                step = _adapted(step, recent / ADAPT_EVERY, volumes[-1])
             recent = 0
-    return ConstantPressure(system, state, np.array(volumes), accepted / n_trials, largest_step)
+    return ConstantPressure(system, state, np.array(volumes), accepted / n_trials, step)
 
 
-def _adapted(step, acceptance):
+def _adapted(step, acceptance, volume):
     if acceptance < LOWEST:
         return step / 1.1
-    return min(step * 1.1, 0.3) if acceptance > HIGHEST else step
+    return min(step * 1.1, 0.3 * volume) if acceptance > HIGHEST else step
 
 
 @eqx.filter_jit
-def _try(n_molecules, system, potential, settings, state, key, pressure, largest_step):
-    """(box, state, success) after one trial."""
+def _try(n_molecules, system, potential, settings, state, key, pressure, step):
+    """(box, state, success) after one trial of a volume within `step` (nm^3) of the present one.
+
+    The width of the trial must not depend on the volume, or the way back would be likelier than the way there.
+    """
     size, luck = jax.random.uniform(key, (2,), jnp.float64)
-    stretch = 1 + largest_step * (2 * size - 1)  # V'/V
     volume = jnp.prod(system.box)
+    possible = volume + step * (2 * size - 1) > 0
+    stretch = jnp.where(possible, 1 + step / volume * (2 * size - 1), 1.0)  # V'/V
     snapshot = to_snapshot(system, state, settings, potential)
     velocities = snapshot.velocity
     positions = scaled_molecules(system, n_molecules, snapshot.unwrapped, jnp.cbrt(stretch))
@@ -104,7 +111,7 @@ def _try(n_molecules, system, potential, settings, state, key, pressure, largest
     kt = system.boltzmann * settings.temperature
     change = potential.energy(to_snapshot(larger, trial, settings, potential)) - potential.energy(snapshot)
     work = change + pressure * volume * (stretch - 1) - n_molecules * kt * jnp.log(stretch)
-    success = luck < jnp.exp(-jnp.maximum(work, 0.0) / kt)
+    success = possible & (luck < jnp.exp(-jnp.maximum(work, 0.0) / kt))
     box = jnp.where(success, larger.box, system.box)
     state = jax.tree.map(lambda new, old: jnp.where(success, new, old), trial, state)
     return box, state, success
