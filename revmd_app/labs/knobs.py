@@ -84,7 +84,9 @@ def make_pair(case: Case, form: str, formula: str = "", cutoff: float | None = N
     }
     cls = FORMS[form]
     if cls is None:
-        return Expression(formula, **options)
+        known = values_of(given) if isinstance(given, LennardJones) else {}
+        names = Expression(formula).values
+        return Expression(formula, {name: known[name] for name in names if name in known}, **options)
     if isinstance(given, cls):
         return cls(**values_of(given), **options)
     if case.name == "water":
@@ -114,10 +116,11 @@ def _factor(case: Case, meta: Parameter) -> float:
     return float(argon.epsilon) ** -energy * float(argon.sigma) ** -length
 
 
-def _in_units(case: Case, meta: Parameter) -> Parameter:
+def _in_units(case: Case, meta: Parameter, scaled: bool) -> Parameter:
+    """The metadata in the case's units; bounds follow unless they were made for the present value."""
     if case.units != "reduced":
         return meta
-    factor = _factor(case, meta)
+    factor = _factor(case, meta) if scaled else 1.0
     low, high = meta.bounds
     return meta._replace(unit=_REDUCED.get(meta.unit, meta.unit), bounds=(low * factor, high * factor))
 
@@ -128,7 +131,7 @@ def knobs(case: Case, potential: Potential) -> list[Knob]:
     found = []
     for i, term in enumerate(potential.terms()):
         for name, meta in term.parameters.items():
-            meta = _in_units(case, meta) if i == chosen else meta
+            meta = _in_units(case, meta, scaled=not isinstance(term, Expression)) if i == chosen else meta
             value = float(np.asarray(_get(term, name)))
             low, high = meta.bounds
             meta = meta._replace(bounds=(min(low, value), max(high, value)))

@@ -5,14 +5,17 @@ No widget and no Panel here. The view turns the knobs and draws; the child proce
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import param
 
 from revmd_app.labs import knobs
-from revmd_app.systems import prepared
+from revmd_app.labs.sentences import as_sentence
+from revmd_app.systems import build
 from revmd_app.systems.case import Case
 
 
@@ -47,6 +50,8 @@ SPEEDS = (5, 10, 20, 50, 100, 200)
 MEMORIES = {"last 2 ps": 2.0, "last 10 ps": 10.0, "last 50 ps": 50.0, "everything": np.inf}
 HISTORY = 600
 """Points of the time series that are kept."""
+GESTURE = 1.0
+"""Seconds without a change after which the next one begins a new gesture, with a new ghost."""
 YOUNG = 40
 """Pictures in an average below which it is still shown as young."""
 
@@ -72,7 +77,7 @@ class TuneModel(param.Parameterized):
     friction = param.Number(default=1.0, bounds=(0.0, 20.0), label="Friction")
     time_step = param.Number(default=4.0, bounds=(0.05, 10.0), label="Time step")
     steps_per_picture = param.Selector(default=10, objects=list(SPEEDS), label="Speed")
-    memory = param.Selector(default="last 10 ps", objects=list(MEMORIES), label="Average over")
+    memory = param.Selector(default="last 10 ps", objects=list(MEMORIES), label="Average g(r) over")
     values = param.Dict(default={}, doc="The knobs' values by key.")
     running = param.Boolean(default=True)
 
@@ -91,6 +96,9 @@ class TuneModel(param.Parameterized):
         self.frame: dict[str, Any] | None = None
         self._history: deque = deque(maxlen=HISTORY)
         self.old_rdf: dict[str, np.ndarray] | None = None
+        self._quiet = False
+        self._last_change = 0.0
+        self._accepted = (self.form, self.formula)
         self._choose_liquid()
 
     @property
@@ -112,61 +120,81 @@ class TuneModel(param.Parameterized):
         """The pair form in use."""
         return knobs.pair_term(self.potential)
 
+    @contextmanager
+    def _together(self):
+        """Change several parameters as one: who listens hears of them at the end, and none derives another meanwhile."""
+        outer, self._quiet = self._quiet, True
+        try:
+            with param.parameterized.batch_call_watchers(self):
+                yield
+        finally:
+            self._quiet = outer
+
     @param.depends("liquid", watch=True)
     def _choose_liquid(self) -> None:
-        case: Case = prepared(self.choice.name, self.choice.n)
+        """Another system begins with its own settings; the form stays. (The child process equilibrates, not we.)"""
+        case: Case = build(self.choice.name, self.choice.n)
         pair = knobs.pair_term(case.potential)
-        settings = case.settings
-        with param.parameterized.batch_call_watchers(self):
+        with self._together():
             self.case = case
             self.cutoff = float(pair.cutoff)
-            self.temperature = float(settings.temperature)
-            self.friction = float(settings.friction)
-            self.time_step = 1000 * float(settings.dt)
-            self.frame = None
-            self.resets += 1
-            self._choose_form()
+            self.temperature = float(case.settings.temperature)
+            self.friction = float(case.settings.friction)
+            self.time_step = 1000 * float(case.settings.dt)
+            self._begin_again()
+            self._use(*self._accepted)
 
     @param.depends("form", "formula", watch=True)
     def _choose_form(self) -> None:
         """Another form starts from its own values; a formula that cannot be used leaves everything as it was."""
+        if self._quiet or (self.form, self.formula) == self._accepted:
+            return
         try:
-            pair = knobs.make_pair(self.case, self.form, self.formula, self.cutoff, TRUNCATIONS[self.truncation])
-            potential = knobs.with_pair(self.case.potential, pair)
-            potential.check(self.case.system)
+            self._use(self.form, self.formula)
         except ValueError as error:
             self.message = as_sentence(error)
-            return
-        with param.parameterized.batch_call_watchers(self):
-            self.previous = None if self.potential is None else self.pair
-            self.message = ""
+
+    def _use(self, form: str, formula: str) -> None:
+        """Take a form with its start values. Raises `ValueError`, and changes nothing, when it cannot be used."""
+        potential = self._potential_of(form, formula)
+        with self._together():
+            self.previous = self.pair if self.potential is not None and self.frame is not None else None
             self.potential = potential
             self.knobs = knobs.knobs(self.case, potential)
             self.values = {knob.key: knob.value for knob in self.knobs}
+            self.form, self.formula = form, formula
+            self._accepted = (form, formula)
             self._forget()
+
+    def _potential_of(self, form: str, formula: str):
+        pair = knobs.make_pair(self.case, form, formula, self.cutoff, TRUNCATIONS[self.truncation])
+        potential = knobs.with_pair(self.case.potential, pair)
+        potential.check(self.case.system)
+        return potential
 
     @param.depends("cutoff", "truncation", watch=True)
     def _cut(self) -> None:
-        pair = knobs.make_pair(self.case, self.form, self.formula, self.cutoff, TRUNCATIONS[self.truncation])
-        potential = knobs.turned(knobs.with_pair(self.case.potential, pair), self.values)
+        if self._quiet:
+            return
         try:
-            potential.check(self.case.system)
+            self._replace(knobs.turned(self._potential_of(*self._accepted), self.values))
         except ValueError as error:
             self.message = as_sentence(error)
-            return
-        self._replace(potential)
 
     @param.depends("values", watch=True)
     def _turn(self) -> None:
-        if {knob.key for knob in self.knobs} == set(self.values):
+        if not self._quiet:
             self._replace(knobs.turned(self.potential, self.values))
 
     def _replace(self, potential) -> None:
-        with param.parameterized.batch_call_watchers(self):
-            self.previous = self.pair
-            self.message = ""
+        """The ghost is the curve before the knob began to move, not the one of a moment ago."""
+        now = time.monotonic()
+        with self._together():
+            if now - self._last_change > GESTURE:
+                self.previous = self.pair
             self.potential = potential
             self._forget()
+        self._last_change = now
 
     @param.depends("temperature", "friction", "time_step", "memory", watch=True)
     def _forget(self) -> None:
@@ -174,6 +202,20 @@ class TuneModel(param.Parameterized):
         if self.frame is not None and self.frame["n"] >= YOUNG:
             self.old_rdf = self.frame["rdf"]
         self.epoch += 1
+        if self.state not in ("exploded", "failed"):
+            self.message = ""
+
+    def forget(self) -> None:
+        """Begin the averages anew."""
+        self._forget()
+        self.param.trigger("potential")
+
+    def _begin_again(self) -> None:
+        self.resets += 1
+        self.frame = self.old_rdf = None
+        self._history.clear()
+        if self.state in ("exploded", "failed"):
+            self.message, self.state = "", "compiling"
 
     def turn(self, key: str, value: float) -> None:
         """Set one knob."""
@@ -181,13 +223,13 @@ class TuneModel(param.Parameterized):
 
     def restore(self) -> None:
         """The potential's start values, and the atoms where they were at the beginning."""
-        self.resets += 1
-        self.frame, self.old_rdf = None, None
-        self._history.clear()
-        self._choose_form()
-        self.old_rdf = None
-        if self.state in ("exploded", "failed"):
-            self.state = "compiling"
+        with self._together():
+            self._begin_again()
+            self._use(*self._accepted)
+            self.temperature = float(self.case.settings.temperature)
+            self.friction = float(self.case.settings.friction)
+            self.time_step = 1000 * float(self.case.settings.dt)
+            self.running = True
 
     def step_once(self) -> None:
         """Ask for one picture while paused."""
@@ -198,8 +240,8 @@ class TuneModel(param.Parameterized):
         """Everything that the child needs to know, as plain picklable values."""
         return {
             "system": (self.choice.name, self.choice.n),
-            "form": self.form,
-            "formula": self.formula,
+            "form": self._accepted[0],
+            "formula": self._accepted[1],
             "cutoff": self.cutoff,
             "truncation": TRUNCATIONS[self.truncation],
             "values": dict(self.values),
@@ -241,6 +283,26 @@ class TuneModel(param.Parameterized):
         """Whether the averages rest on few pictures, or are older than the last change."""
         return self.frame is None or self.frame["epoch"] != self.epoch or self.frame["n"] < YOUNG
 
+    @property
+    def rdf_names(self) -> list[str]:
+        """The pairs of species between which g(r) is measured, as they are written in a frame."""
+        species = self.case.system.species
+        return [f"{a}–{b}" for i, a in enumerate(species) for b in species[i:]]
+
+    @property
+    def rdf_range(self) -> float:
+        """How far g(r) reaches: half the shortest edge of the box."""
+        return float(np.min(np.asarray(self.case.system.box))) / 2
+
+    def reference(self, name: str):
+        """The `ReferenceCurve` of a pair of species, or None when nothing is known."""
+        return self.case.reference.get("rdf", {}).get(tuple(name.split("–")))
+
+    @property
+    def counted(self) -> str:
+        """What the energies are divided by."""
+        return "molecule" if self.case.system.n_molecules < self.case.system.n_atoms else "atom"
+
     def series(self) -> Series:
         """What has been followed so far: temperature, pressure, potential and total energy per molecule."""
         rows = np.array(self._history, dtype=float).reshape(-1, 1 + len(FOLLOWED))
@@ -248,10 +310,3 @@ class TuneModel(param.Parameterized):
 
 
 FOLLOWED = ("temperature", "pressure", "potential", "total")
-
-
-def as_sentence(error: ValueError) -> str:
-    """The error's text with a capital and a full stop."""
-    text = " ".join(str(error).split())
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -14,10 +14,11 @@ import numpy as np
 from revmd_app.engine.lattice import Snapshot, to_snapshot
 from revmd_app.engine.simulate import SimulationError, advance, change_settings
 from revmd_app.labs import knobs
-from revmd_app.labs.widgets.jobs import Link, sentence
+from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.widgets.jobs import Link
 from revmd_app.observables.structure import bin_centres, rdf_histogram
 from revmd_app.observables.thermodynamics import kinetic_energy, potential_energy, virial_pressure
-from revmd_app.systems import prepared
+from revmd_app.systems.prepare import prepared
 from revmd_app.units import BAR_PER_PRESSURE_UNIT
 
 PICTURES_PER_SECOND = 25.0
@@ -101,7 +102,7 @@ class Simulation:
             state, _, report = advance(self.case.system, self.potential, self.settings, self.state, self.key, steps)
             report.check()
         except SimulationError as error:
-            self._explode(sentence(error))
+            self._explode(as_sentence(error))
             return
         self.time += steps * float(self.settings.dt)
         self.show(state)

@@ -17,6 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from revmd_app.labs.sentences import as_sentence
+
 NICENESS = 5
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
 
@@ -87,10 +89,10 @@ def _child(connection, task: str, request) -> None:
     except Cancelled:
         pass
     except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-        _last_words(link, sentence(error))
+        _last_words(link, as_sentence(error))
     except Exception as error:  # noqa: BLE001  (whatever it is, the page must say that the job is over)
         traceback.print_exc()
-        _last_words(link, f"The calculation stopped with a fault of the program: {sentence(error)}")
+        _last_words(link, f"The calculation stopped with a fault of the program: {as_sentence(error)}")
 
 
 def _last_words(link: Link, text: str) -> None:
@@ -98,16 +100,6 @@ def _last_words(link: Link, text: str) -> None:
         link.post("error", text)
     except Cancelled:
         logging.getLogger(__name__).info("nobody is left to hear: %s", text)
-
-
-def sentence(error: BaseException) -> str:
-    """An exception as one sentence that begins with a capital and ends with a full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return "There is not enough memory for this: make it shorter or smaller."
-    text = lines[0] if lines else type(error).__name__
-    text = text[0].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 class Job:

@@ -45,15 +45,22 @@ class LivePlot(pn.viewable.Viewer):
             self.figure.add_tools(zoom, HoverTool(tooltips=[(x_label, "@x{0.000}"), (y_label, "@y{0.000}")], mode="mouse"))
             self.figure.toolbar.active_scroll = zoom
         dress(self.figure, x_label, y_label, compact)
-        self.sources = {}
+        self.sources: dict[str, ColumnDataSource] = {}
+        self._legend: dict = {}  # entries of the legend, hidden while there is nothing to see
         for name, line in lines.items():
             self.sources[name] = source = ColumnDataSource({"x": np.zeros(0), "y": np.zeros(0)}, name=name)
             label = {"legend_label": line.label} if line.label and legend else {}
             self.figure.line("x", "y", source=source, line_color=line.color, line_width=line.width,
                              line_dash=line.dash, line_alpha=line.alpha, **label)
+            if label:
+                self._legend[name] = self.figure.legend[0].items[-1]
         if legend and any(line.label for line in lines.values()):
             dress_legend(self.figure, legend_location)
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", **pane)
+
+    def rename(self, name: str, label: str) -> None:
+        """Give a series another label in the legend."""
+        self._legend[name].label = {"value": label}
 
     def zero_line(self) -> LivePlot:
         """Draw y = 0."""
@@ -63,6 +70,8 @@ class LivePlot(pn.viewable.Viewer):
     def set(self, name: str, x, y) -> None:
         """Replace the data of one series."""
         keep = np.isfinite(np.asarray(y, dtype=float))
+        if name in self._legend:
+            self._legend[name].visible = bool(keep.any())
         self.sources[name].data = {"x": np.asarray(x, dtype=float)[keep], "y": np.asarray(y, dtype=float)[keep]}
 
     def limits(self, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None) -> None:
@@ -116,7 +125,7 @@ def dress(plot, x_label: str, y_label: str, compact: bool = False) -> None:
         axis.minor_tick_line_color = None
         axis.ticker.desired_num_ticks = 3 if compact else 5
     plot.grid.grid_line_color = FAINT
-    if plot.title.text:
+    if plot.title is not None and plot.title.text:
         plot.title.text_font = FONT
         plot.title.text_font_size = "12px"
         plot.title.text_color = INK

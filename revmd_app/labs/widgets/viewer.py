@@ -138,16 +138,23 @@ def no_delay() -> None:
     WSHandler.open = opened
 
 
+def prepare_server() -> None:
+    """What a served page needs (a notebook does not, and must not import Panel's kernel patches)."""
+    _patch_messages()
+    from ipywidgets_bokeh.widget import IPyWidget
+
+    IPyWidget.__css__ = []  # a Font Awesome from a CDN, for buttons that we do not show
+    no_delay()
+
+
 class NGLPane(pn.pane.IPyWidget):
     """A pane for nglview that takes its JavaScript from this server, below whatever prefix a proxy puts in front."""
 
     def _get_ipywidget(self, obj, doc, root, comm, **kwargs):
         model = super()._get_ipywidget(obj, doc, root, comm, **kwargs)
         if "cdn" in model.properties():  # ipywidgets_bokeh's model: a served page, not a notebook
-            _patch_messages()
             prefix = f"{pn.state.rel_path}/" if pn.state.rel_path else ""
             model.cdn = f"{prefix}static/extensions/nglview"
-            type(model).__css__ = []  # a Font Awesome from a CDN, for buttons that we do not show
         return model
 
 
@@ -178,6 +185,15 @@ SETUP = r"""
   };
   if (window.ResizeObserver) new ResizeObserver(fit).observe(view.el);
   me.fit = fit;
+  view.stage.setParameters({cameraType: 'orthographic', clipNear: 0, clipFar: 100, fogNear: 60, fogFar: 110});
+  me.aim = () => {
+    if (!me.component) return;
+    const controls = view.stage.viewerControls;
+    controls.rotate(new (controls.rotation.constructor)());
+    controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
+    me.component.autoView();
+    setTimeout(() => view.stage.viewerControls.zoom(-0.06), 50);
+  };
   me.draw = () => {
     const c = me.component; if (!c) return;
     const [kind, colour] = me.look, n = c.structure.atomStore.count;
@@ -189,14 +205,15 @@ SETUP = r"""
       ? {radiusType: 'size', radiusSize: 0.28, aspectRatio: 1.4, bondScale: 0.5} : {radiusType: 'size', radiusSize: 0.6, aspectRatio: 1});
     if (kind === 'point') Object.assign(options, {pointSize: 9, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
     c.addRepresentation(kind, options);
-    c.addRepresentation('unitcell', {colorValue: 0x8a94a6, radiusSize: 0.12, disablePicking: true});
+    Object.assign(c.structure, {colorValue: '#8a94a6', radius: 0.12});  // where NGL looks for the cell's look
+    c.addRepresentation('unitcell', {disablePicking: true});
   };
   me.load = (serial, pdb, bonded) => {
     me.wanted = serial;
     view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
       if (serial !== me.wanted) { view.stage.removeComponent(c); return; }
       for (const old of view.stage.compList.slice()) if (old !== c) view.stage.removeComponent(old);
-      me.component = c; me.bonded = bonded; fit(); me.draw(); c.autoView();
+      me.component = c; me.bonded = bonded; fit(); me.draw(); me.aim();
     });
   };
   view.updateCoordinates = (numbers, part) => {
@@ -262,7 +279,7 @@ class AtomsView(pn.viewable.Viewer):
 
     def centre(self) -> None:
         """Turn the camera back to the whole cell."""
-        self._run("this.revmd.component && this.revmd.component.autoView()")
+        self._run("this.revmd.aim()")
 
     def dispose(self) -> None:
         """End nglview's two threads and forget its widgets; nglview itself never does."""

@@ -1,0 +1,41 @@
+"""The laboratory as a web page: `serve()` opens it, and so does `panel serve revmd_app/app.py`."""
+
+from __future__ import annotations
+
+import panel as pn
+
+from revmd_app.labs.tune import TuneLab
+from revmd_app.labs.widgets import look
+from revmd_app.labs.widgets.viewer import prepare_server
+
+TITLE = "revmd: a rewindable molecular dynamics laboratory"
+FONT_AWESOME = "static/extensions/panel/bundled/font-awesome/css/all.min.css"
+
+
+def prepare() -> None:
+    """Load Panel's extensions from this server only. Panel names a copy of Font Awesome on a CDN: take its bundled one."""
+    pn.extension("ipywidgets", "katex", "tabulator", notifications=False)
+    pn.config.css_files[:] = [FONT_AWESOME]
+    pn.config.raw_css[:] = [look.PAGE_CSS]
+    pn.config.throttled = False
+    prepare_server()
+
+
+def page() -> pn.viewable.Viewable:
+    """The whole page of one visitor, with the first liquid already on its way."""
+    prepare()
+    tune = TuneLab()
+    tabs = pn.Tabs(("1  Tune", tune), sizing_mode="stretch_both", stylesheets=[look.TABS_CSS], margin=0)
+    pn.state.onload(tune.start)
+    return tabs
+
+
+def serve(port: int = 5006, address: str = "localhost", show: bool = True, websocket_origin=None, prefix: str = "") -> None:
+    """Serve the laboratory until Ctrl-C. `websocket_origin` ("*" for any) and `prefix` are for use behind a proxy."""
+    origin = [websocket_origin] if isinstance(websocket_origin, str) else websocket_origin
+    options = {} if origin is None else {"websocket_origin": origin}
+    pn.serve({"/": page}, port=port, address=address, show=show, title=TITLE, prefix=prefix, **options)
+
+
+if pn.state.served:
+    page().servable(title=TITLE)

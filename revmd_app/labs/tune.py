@@ -1,0 +1,188 @@
+"""Lab 1 (Tune), the view: knobs on the left, atoms in the middle, what they do on the right. The model knows the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import panel as pn
+
+from revmd_app.labs import tune_text
+from revmd_app.labs.tune_controls import Controls
+from revmd_app.labs.tune_model import TuneModel
+from revmd_app.labs.tune_plots import Curves, Meters, Structure
+from revmd_app.labs.widgets import look
+from revmd_app.labs.widgets.jobs import Job
+from revmd_app.labs.widgets.viewer import AtomsView
+
+PERIOD = 66
+"""Milliseconds between two looks into the mailbox."""
+SLOW = 4
+"""Numbers, time series and g(r) are redrawn every so many looks."""
+WATCHED = ["potential", "temperature", "friction", "time_step", "steps_per_picture", "memory", "running"]
+"""Parameters that the simulation must hear of."""
+
+
+class TuneLab(pn.viewable.Viewer):
+    """Tune a potential and watch the liquid answer. Works in a served page and in a notebook cell."""
+
+    def __init__(self, model: TuneModel | None = None):
+        super().__init__()
+        self.model = model = model or TuneModel()
+        self.job: Job | None = None
+        self._ticks = 0
+        self._callback = None
+        self.atoms = AtomsView()
+        self.controls = Controls(model)
+        self.curves, self.structure, self.meters = Curves(model), Structure(model), Meters(model)
+        self._make_buttons()
+        self.status = look.text("", sizing_mode="stretch_width", margin=(2, 4), visible=False)
+        self.about = pn.Row(sizing_mode="stretch_width", margin=0)
+        self._new_liquid()
+        self._layout = self._arrange()
+        model.param.watch(self._new_liquid, "case")
+        model.param.watch(lambda _: self.curves.draw(), "potential")
+        model.param.watch(self._send, WATCHED)
+        model.param.watch(self._tell, ["message", "state"])
+        self._tell()
+
+    # ------------------------------------------------------------------------------------------------------ widgets
+
+    def _make_buttons(self) -> None:
+        model = self.model
+        small: dict = {"description": None, "sizing_mode": "stretch_width", "margin": (0, 4), "stylesheets": [look.WIDGET_CSS]}
+        self.run = look.button("Pause", button_type="primary", width=84)
+        self.step = look.button("Step", width=64)
+        self.reset = look.button("Reset", width=68)
+        self.run.on_click(lambda _: model.param.update(running=not model.running))
+        self.step.on_click(lambda _: self._step())
+        self.reset.on_click(lambda _: self._reset())
+        speeds = {f"{n} steps a picture": n for n in model.param.steps_per_picture.objects}
+        self.speed = pn.widgets.Select(name="Speed", options=speeds, value=model.steps_per_picture, **small)
+        self.speed.param.watch(lambda e: model.param.update(steps_per_picture=e.new), "value")
+        self.representation = pn.widgets.Select.from_param(self.atoms.param.representation, name="Draw as", **small)
+        self.colour = pn.widgets.Select.from_param(self.atoms.param.colour, name="Colour", **small)
+        self.clock = look.text("", margin=(8, 6), styles={"font-variant-numeric": "tabular-nums"})
+
+    def _arrange(self) -> pn.viewable.Viewable:
+        viewer = look.card(
+            pn.Row(self.run, self.step, self.reset, pn.layout.HSpacer(), self.clock, margin=0, height=38, sizing_mode="stretch_width"),
+            self.atoms,
+            pn.Row(self.speed, self.representation, self.colour, margin=0, height=52, sizing_mode="stretch_width"),
+            min_width=380,
+        )
+        curves = pn.Row(
+            look.card(look.heading("Energy of a pair"), self.curves.energy.pane),
+            look.card(look.heading("Force of a pair"), self.curves.force.pane),
+            sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, min_height=190,
+        )
+        structure = look.card(
+            pn.Row(look.heading("Structure: g(r)"), self.structure.pair, pn.layout.HSpacer(), self.structure.age,
+                   margin=0, sizing_mode="stretch_width", height=28),
+            self.structure.plot.pane,
+            self.structure.source,
+            min_height=230,
+        )
+        right = pn.Column(curves, structure, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, min_width=480)
+        top = pn.Row(viewer, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+        meters = pn.Row(*self.meters.cards(), sizing_mode="stretch_width", height=158, margin=0, styles={"gap": "8px"})
+        stage = pn.Column(self.status, top, meters, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+        bench = pn.Row(self.controls, stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"},
+                       stylesheets=[look.SCREEN_CSS])
+        return look.page(bench, self.about)
+
+    # ------------------------------------------------------------------------------------------------------- effects
+
+    def start(self) -> None:
+        """Begin to simulate and to listen; in a served page it ends with the session."""
+        if self._callback is None:
+            self._callback = pn.state.add_periodic_callback(self.look, PERIOD)
+            if pn.state.curdoc is not None:
+                pn.state.on_session_destroyed(lambda _: self.stop())
+        if self.job is None:
+            self.model.state = "starting"
+            self.job = Job("revmd_app.labs.tune_worker:run", self.model.request())
+
+    def stop(self) -> None:
+        """End the simulation, the listening and the viewer's threads."""
+        if self._callback is not None:
+            self._callback.stop()
+            self._callback = None
+        if self.job is not None:
+            self.job.stop()
+            self.job = None
+        self.atoms.dispose()
+
+    def _send(self, *_) -> None:
+        if self.job is not None:
+            self.job.send(self.model.request())
+        self.run.name = "Pause" if self.model.running else "Run"
+        if self.model.state in ("running", "paused"):
+            self.model.state = "running" if self.model.running else "paused"
+
+    def _step(self) -> None:
+        self.model.step_once()
+        self._send()
+
+    def _reset(self) -> None:
+        self.model.restore()
+        if self.job is None or not self.job.running:
+            self.job = None
+            self.start()
+        self._send()
+        self.atoms.centre()
+
+    def _new_liquid(self, *_) -> None:
+        case = self.model.case
+        start = case.snapshot()
+        self.atoms.show(element_names(case.system), np.asarray(case.system.molecule), np.asarray(start.positions),
+                        np.asarray(case.system.box))
+        self.structure.new_liquid()
+        self.curves.draw()
+        self.meters.draw()
+        self.about[:] = tune_text.about(case)
+
+    def look(self) -> None:
+        """Read the mailbox and show what is new."""
+        if self.job is None:
+            return
+        messages = self.job.poll()
+        self._ticks += 1
+        if "busy" in messages:
+            self.busy = messages["busy"]
+            self.model.state = "compiling"
+            self._tell()
+        if "exploded" in messages:
+            self.model.message, self.model.state = messages["exploded"], "exploded"
+        if "error" in messages:
+            self.model.message, self.model.state = messages["error"], "failed"
+        if "frame" in messages and self.model.take(messages["frame"]):
+            self._show_frame()
+
+    def _show_frame(self) -> None:
+        frame, model = self.model.frame, self.model
+        self.atoms.move(frame["positions"], frame["kinetic"])
+        if model.state in ("starting", "compiling") and frame["time"] > 0:
+            model.state = "running" if model.running else "paused"
+        if self._ticks % SLOW == 0 or not model.running:
+            self.clock.object = f"t = {look.readable(frame['time'])} {model.units['time']}"
+            self.structure.draw()
+            self.meters.draw()
+
+    busy = "Starting the simulation …"
+
+    def _tell(self, *_) -> None:
+        model = self.model
+        if model.message:
+            self.status.object = look.alert(model.message)
+        elif model.state in ("starting", "compiling"):
+            self.status.object = look.alert(self.busy, "busy")
+        self.status.visible = bool(model.message) or model.state in ("starting", "compiling")
+        self.reset.button_type = "danger" if model.state in ("exploded", "failed") else "default"
+
+    def __panel__(self):
+        return self._layout
+
+
+def element_names(system) -> np.ndarray:
+    """(N,) element symbols for the viewer; the toys' particles, which are no element, look like argon."""
+    names = system.species_of_atoms
+    return np.where(np.isin(names, ("A",)), "Ar", names)
