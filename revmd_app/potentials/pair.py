@@ -211,9 +211,9 @@ class Buckingham(RadialForm):
     168, 264.
     """
 
-    A: Float[Array, ""] = parameter(736176.8)
-    B: Float[Array, ""] = parameter(36.08664)
-    C: Float[Array, ""] = parameter(5.452893e-3)
+    A: Float[Array, ""] = parameter(736176.772)
+    B: Float[Array, ""] = parameter(36.0866436)
+    C: Float[Array, ""] = parameter(5.45289347e-3)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "A": Parameter("A", "kJ/mol", (3.2e5, 2e6), log=True, doc="Height of the repulsion."),
