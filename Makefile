@@ -3,6 +3,7 @@
 #   make app     [PORT=5006] [ADDRESS=localhost] [ARGS=--no-browser]
 #   make test    unit and property tests, then tests in a real browser
 #   make check   the fast part of the tests
+#   make shapes  the same, with every annotated shape and dtype checked at run time
 #   make lint    rules, layout and types of the code
 #   make clean   remove what was built here, .venv included
 #   PYTHON=/path/to/python3 names the Python that a new .venv is made with.
@@ -20,11 +21,11 @@ PYTEST := $(PY) -m pytest
 PINS := pyproject.toml constraints.txt
 ARTIFACTS := test-artifacts
 
-.PHONY: help app test check lint clean browser
+.PHONY: help app test check shapes lint clean browser
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,9p'
 
 app: .venv/installed-app
 	@echo "revmd: opening http://$(ADDRESS):$(PORT) (Ctrl-C stops it)"
@@ -41,6 +42,10 @@ test: .venv/installed-test browser
 
 check: .venv/installed-test
 	@$(PYTEST) -x -n $(JOBS) --dist worksteal -m "not slow and not browser"
+
+shapes: .venv/installed-test
+	@$(PYTEST) -n $(JOBS) --dist worksteal -m "not slow and not browser" \
+	    --jaxtyping-packages=revmd_app,typecheck.checked
 
 lint: .venv/installed-test
 	$(PY) -m ruff check

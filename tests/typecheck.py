@@ -1,4 +1,4 @@
-"""The run-time checker of jaxtyping's shapes and dtypes in all tests (`--jaxtyping-packages` in pyproject.toml)."""
+"""The run-time checker of jaxtyping's shapes and dtypes in the tests: what `make shapes` switches on."""
 
 from beartype import BeartypeConf, beartype
 
