@@ -6,6 +6,7 @@
 from revmd_app.systems.argon import argon
 from revmd_app.systems.case import Case
 from revmd_app.systems.menu import CASES, MenuEntry, build
+from revmd_app.systems.prepare import equilibrate, prepared
 from revmd_app.systems.toy import double_well, harmonic_oscillator, lennard_jones_fluid, muller_brown
 from revmd_app.systems.water import water
 
@@ -16,8 +17,10 @@ __all__ = [
     "argon",
     "build",
     "double_well",
+    "equilibrate",
     "harmonic_oscillator",
     "lennard_jones_fluid",
     "muller_brown",
+    "prepared",
     "water",
 ]

@@ -100,10 +100,10 @@ def _with(settings: Settings, protocol: Protocol, factor: float) -> Settings:
 
 
 def _settled(case: Case, settings: Settings, state):
-    """The state at step 0 in its first image, with the centre of mass at rest, rounded as it is stored."""
-    snapshot = to_snapshot(case.system, state, settings)
-    velocities = at_rest(case.system, snapshot.velocity.astype(jnp.float64))
-    return store.unpack(case.system, *store.pack(case.system, state, velocities))
+    """The state at step 0 in its first image, with the centre of mass at rest, in the bits that are stored."""
+    snapshot = to_snapshot(case.system, state, replace(settings, precision="float64"))
+    resting = from_physical(case.system, snapshot.centred_positions, at_rest(case.system, snapshot.velocity))
+    return store.unpack(*store.pack(resting))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

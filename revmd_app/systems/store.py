@@ -1,7 +1,7 @@
 """Where equilibrated states lie: shipped with the package, or in the user's cache directory.
 
-A file holds 32-bit lattice positions and float32 velocities (24 bytes an atom) and the recipe that made them. A state
-is used only when its recipe is the one asked for.
+A file holds the lattice positions' upper 32 bits, the 64-bit lattice velocities, and the recipe that made them: what
+comes out is to the bit what went in. A state is used only when its recipe is the one asked for.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 import platformdirs
 
-from revmd_app.engine.lattice import State, from_physical
-from revmd_app.engine.system import System
-from revmd_app.systems.case import Case, at_rest
+from revmd_app.engine.lattice import State
+from revmd_app.systems.case import Case
 
 FORMAT = 1
 """Raise when a state made by older code must not be used any more."""
@@ -64,18 +63,17 @@ def read(path: Path, case: Case) -> State:
     shape = (3, case.system.n_atoms)
     if recipe != _text(case.recipe):
         raise ValueError("it was made by another recipe")
-    if lattice.shape != shape or velocity.shape != shape or lattice.dtype != np.int32:
-        raise ValueError(f"its arrays do not have the shape {shape}")
-    if not np.isfinite(velocity).all():
-        raise ValueError("there is a velocity that is not finite")
-    return unpack(case.system, lattice, velocity)
+    for array, kind in ((lattice, np.int32), (velocity, np.int64)):
+        if array.shape != shape or array.dtype != kind:
+            raise ValueError(f"its arrays are not the integers of {case.system.n_atoms} atoms")
+    return unpack(lattice, velocity)
 
 
 def save(case: Case, folder: Path) -> Path:
     """Write a case's state: to a temporary file first, so that a reader never sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name(case.recipe)
-    lattice, velocity = pack(case.system, case.state, case.snapshot().velocity)
+    lattice, velocity = pack(case.state)
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -96,17 +94,21 @@ def save_in_cache(case: Case) -> None:
         warnings.warn(f"the prepared state could not be cached: {error}", RuntimeWarning, stacklevel=3)
 
 
-def pack(system: System, state: State, velocities) -> tuple[np.ndarray, np.ndarray]:
-    """(int32 lattice positions, float32 velocities in nm/ps), both (3, N)."""
-    lattice = np.asarray(state.position >> 32).astype(np.int32)
-    return lattice, np.asarray(velocities, dtype=np.float32)
+def pack(state: State) -> tuple[np.ndarray, np.ndarray]:
+    """(int32 upper halves of the positions, int64 velocities), both (3, N): all of a settled state."""
+    return np.asarray(state.position >> 32).astype(np.int32), np.asarray(state.velocity)
 
 
-def unpack(system: System, lattice, velocity) -> State:
-    """The state of packed arrays, at step 0 and in the first image, with the centre of mass brought to rest again
-    (float32 velocities do not add up to zero exactly)."""
-    positions = jnp.asarray(lattice, jnp.float64) / 2.0**32 * system.box[:, None]
-    return from_physical(system, positions, at_rest(system, jnp.asarray(velocity, jnp.float64)))
+def unpack(lattice: np.ndarray, velocity: np.ndarray) -> State:
+    """The state of packed arrays, at step 0 and in the first image."""
+    return State(
+        position=jnp.asarray(lattice.astype(np.int64) << 32),
+        velocity=jnp.asarray(velocity),
+        image=jnp.zeros(lattice.shape, jnp.int32),
+        step=jnp.asarray(0, jnp.int64),
+        reference_step=jnp.asarray(0, jnp.int64),
+        bits_at_reference=jnp.asarray(0.0, jnp.float64),
+    )
 
 
 def _text(recipe: dict) -> str:
