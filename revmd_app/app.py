@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import panel as pn
 
+from revmd_app.labs.gradients import GradientsLab
 from revmd_app.labs.tune import TuneLab
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.viewer import prepare_server
@@ -24,8 +25,8 @@ def prepare() -> None:
 def page() -> pn.viewable.Viewable:
     """The whole page of one visitor, with the first liquid already on its way."""
     prepare()
-    tune = TuneLab()
-    tabs = pn.Tabs(("1  Tune", tune), sizing_mode="stretch_both", stylesheets=[look.TABS_CSS], margin=0)
+    tune, gradients = TuneLab(), GradientsLab()
+    tabs = pn.Tabs(("1  Tune", tune), ("3  Gradients", gradients), sizing_mode="stretch_both", stylesheets=[look.TABS_CSS], margin=0)
     pn.state.onload(tune.start)
     return tabs
 

@@ -65,10 +65,10 @@ class GradientsModel(param.Parameterized):
     loss = param.Selector(default="g(r) against the reference", objects=list(LOSSES), label="Loss L")
     parameter = param.Selector(default=None, objects=[None], label="Gradient with respect to")
     estimators = param.ListSelector(default=["reversible", "finite_difference", "reweighting"], objects=list(ESTIMATORS))
-    n_steps = param.Selector(default=200, objects=list(LENGTHS), label="Steps of a run")
-    sample_every = param.Selector(default=10, objects=list(SAMPLINGS), label="Sample every … steps")
+    n_steps = param.Selector(default=200, objects=list(LENGTHS), label="Steps a run")
+    sample_every = param.Selector(default=10, objects=list(SAMPLINGS), label="Steps a sample")
     replicas = param.Selector(default=8, objects=list(REPLICAS), label="Replicas")
-    truncate = param.Selector(default="no truncation", objects=list(TRUNCATIONS), label="Reversible looks back")
+    truncate = param.Selector(default="no truncation", objects=list(TRUNCATIONS), label="Looks back")
     values = param.Dict(default={}, doc="Where the gradient is taken: the knobs' values by key.")
 
     case = param.Parameter(doc="The chosen system.")
@@ -81,7 +81,7 @@ class GradientsModel(param.Parameterized):
 
     def __init__(self, **params):
         super().__init__(**params)
-        self._began = 0.0
+        self._clock: list[float] = []  # when each turn ended; the first entry is the start
         self._computed: dict[str, Any] | None = None
         self._choose()
 
@@ -155,7 +155,7 @@ class GradientsModel(param.Parameterized):
         except ValueError as error:
             self.message, self.state = as_sentence(error), "failed"
             return None
-        self._began, self._computed = time.monotonic(), request
+        self._computed, self._clock = request, [time.monotonic()]
         self.param.update(rows=[], fraction=0.0, state="running", message="Starting …", stale=False)
         return request
 
@@ -168,16 +168,20 @@ class GradientsModel(param.Parameterized):
         )
 
     def _remaining(self, progress) -> str:
-        """The time left, from the pace so far; nothing before there is a pace."""
+        """The time left. The first turn of an estimator compiles and takes far longer than the others."""
         done, total = progress["done"], progress["total"]
+        self._clock += [time.monotonic()] * (done + 1 - len(self._clock))
+        n = len(self._computed["estimators"]) if self._computed else 1
         if not 0 < done < total:
             return ""
-        seconds = (time.monotonic() - self._began) * (total - done) / done
+        first = (self._clock[min(done, n)] - self._clock[0]) / min(done, n)
+        later = (self._clock[done] - self._clock[n]) / (done - n) if done > n else 0.05 * first
+        seconds = max(0, n - done) * first + (total - max(done, n)) * later
         return f" · about {math.ceil(seconds)} s left" if seconds < 90 else f" · about {math.ceil(seconds / 60)} min left"
 
     def end(self, state: str, message: str = "") -> None:
         """The comparison is over: "done", "cancelled" or "failed"."""
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._clock[0]
         words = message or {"done": f"Finished in {seconds:.0f} s.", "cancelled": "Cancelled; what came before stays."}[state]
         self.param.update(state=state, message=words, **({"fraction": 1.0} if state == "done" else {}))
 

@@ -39,7 +39,7 @@ class TuneLab(pn.viewable.Viewer):
         self._new_liquid()
         self._layout = self._arrange()
         model.param.watch(self._new_liquid, "case")
-        model.param.watch(lambda _: self.curves.draw(), "potential")
+        model.param.watch(lambda *_: self.curves.draw(), "potential")
         model.param.watch(self._send, WATCHED)
         model.param.watch(self._tell, ["message", "state"])
         self._tell()

@@ -15,7 +15,7 @@ import param
 
 from revmd_app.labs import knobs
 from revmd_app.labs.sentences import as_sentence
-from revmd_app.systems import build
+from revmd_app.systems import build, store
 from revmd_app.systems.case import Case
 
 
@@ -56,6 +56,13 @@ YOUNG = 40
 """Pictures in an average below which it is still shown as young."""
 
 START_FORMULA = "4*epsilon*((sigma/r)**12 - (sigma/r)**6)"
+
+
+def ready(name: str, n: int) -> Case:
+    """A system, equilibrated if that is stored; otherwise its lattice start (the child process equilibrates, not we)."""
+    case = build(name, n)
+    state = store.load(case)
+    return case if state is None else case.with_state(state)
 
 
 class Series(NamedTuple):
@@ -132,8 +139,8 @@ class TuneModel(param.Parameterized):
 
     @param.depends("liquid", watch=True)
     def _choose_liquid(self) -> None:
-        """Another system begins with its own settings; the form stays. (The child process equilibrates, not we.)"""
-        case: Case = build(self.choice.name, self.choice.n)
+        """Another system begins with its own settings; the form stays."""
+        case = ready(self.choice.name, self.choice.n)
         pair = knobs.pair_term(case.potential)
         with self._together():
             self.case = case

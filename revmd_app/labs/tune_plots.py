@@ -53,7 +53,7 @@ class Structure(pn.viewable.Viewer):
         })
         self.pair = pn.widgets.RadioButtonGroup(options=["–"], margin=(0, 4), button_style="outline",
                                                 stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"])
-        self.pair.param.watch(lambda _: self.draw(), "value")
+        self.pair.param.watch(lambda *_: self.draw(), "value")
         self.age = look.text("", margin=(3, 8), styles={"font-size": "12px"})
         self.source = look.text("", margin=(0, 8, 2, 8), styles={"font-size": "11px", "color": MUTED})
 

@@ -123,7 +123,8 @@ def dress(plot, x_label: str, y_label: str, compact: bool = False) -> None:
         axis.axis_label_standoff = 4
         axis.axis_line_color = axis.major_tick_line_color = "#b7c0cc"
         axis.minor_tick_line_color = None
-        axis.ticker.desired_num_ticks = 3 if compact else 5
+        if hasattr(axis.ticker, "desired_num_ticks"):  # categories have no such thing
+            axis.ticker.desired_num_ticks = 3 if compact else 5
     plot.grid.grid_line_color = FAINT
     if plot.title is not None and plot.title.text:
         plot.title.text_font = FONT

@@ -205,7 +205,6 @@ SETUP = r"""
       ? {radiusType: 'size', radiusSize: 0.28, aspectRatio: 1.4, bondScale: 0.5} : {radiusType: 'size', radiusSize: 0.6, aspectRatio: 1});
     if (kind === 'point') Object.assign(options, {pointSize: 9, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
     c.addRepresentation(kind, options);
-    Object.assign(c.structure, {colorValue: '#8a94a6', radius: 0.12});  // where NGL looks for the cell's look
     c.addRepresentation('unitcell', {disablePicking: true});
   };
   me.load = (serial, pdb, bonded) => {
@@ -213,6 +212,8 @@ SETUP = r"""
     view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
       if (serial !== me.wanted) { view.stage.removeComponent(c); return; }
       for (const old of view.stage.compList.slice()) if (old !== c) view.stage.removeComponent(old);
+      const cell = c.structure.unitcell, data = cell.getData.bind(cell);  // NGL passes no options on: grey, not orange
+      cell.getData = structure => data(structure, {colorValue: '#9aa5b5', radius: 0.1});
       me.component = c; me.bonded = bonded; fit(); me.draw(); me.aim();
     });
   };
