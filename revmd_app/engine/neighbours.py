@@ -65,9 +65,10 @@ def build(plan: Plan, system: System, state: State) -> VerletList:
     """Tables for the current positions."""
     lattice = (state.position >> 32).astype(jnp.int32)
     made = [_table(block, k, plan.skin, system, lattice) for block, k in zip(plan.blocks, plan.capacities, strict=True)]
-    overflowed = jnp.any(jnp.array([too_many for _, too_many in made])) if made else jnp.asarray(False)
-    tables = tuple(table for table, _ in made)
-    return VerletList(Neighbours(blocks=plan.blocks, tables=tables), lattice, overflowed)
+    tables, longest = tuple(table for table, _ in made), tuple(count for _, count in made)
+    full = [count > capacity for count, capacity in zip(longest, plan.capacities, strict=True)]
+    overflowed = jnp.any(jnp.array(full)) if made else jnp.asarray(False)
+    return VerletList(Neighbours(blocks=plan.blocks, tables=tables, longest=longest), lattice, overflowed)
 
 
 def is_valid(plan: Plan, system: System, verlet: VerletList, position) -> Bool[Array, ""]:
@@ -94,7 +95,7 @@ def _table(block: Block, capacity: int, skin: float, system: System, lattice):
         bit = _select_bit(words[inside, column], k - before)
         return jnp.where(k < total, block.b0 + 32 * word.astype(jnp.int32) + bit, here)
 
-    return jax.lax.map(kth, jnp.arange(capacity, dtype=jnp.int32)), jnp.max(total) > capacity
+    return jax.lax.map(kth, jnp.arange(capacity, dtype=jnp.int32)), jnp.max(total)
 
 
 def _near_words(block: Block, skin: float, system: System, lattice):

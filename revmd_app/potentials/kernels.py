@@ -5,9 +5,12 @@ reverse pass contracts forces with a vector w: with h = w . F and dw = w_i - w_j
 
     dh/dx_i  = sum_j  phi dw + 2 phi'(r^2) (d . dw) d          dh/dtheta = sum_{i<j} dphi/dtheta (d . dw).
 
-Two layouts, both with the atoms that receive the force in the fast axis, where XLA vectorises: *dense* reduces
-(b, a) pair arrays over b; *list* walks down a [K, a] neighbour table. Forces over a list are added one neighbour after
-the other, in the order of their index, and a padding entry adds exactly 0.0: any valid list gives the same bits.
+Two layouts share one loop: pass after pass, every atom that receives a force meets one more atom. In the *dense* layout it
+is the same one for all (an index), in the *list* layout each has its own (a row of the [K, a] neighbour table). All
+arithmetic is elementwise over the receiving atoms, where XLA vectorises; a reduction over a pair axis would not. Forces are
+added one neighbour after the other in the order of their index, and what is not in range adds exactly 0.0: any valid list
+gives the same bits. Where somebody else differentiates (`snapshot.offset` is set), pair arrays are formed and summed
+instead, which JAX can differentiate at leisure.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Int32
 
-UNROLL = 4
-"""Neighbours treated in one pass over the atoms; tables are padded to a multiple of 8."""
+FORCE_UNROLL = 4
+PRODUCT_UNROLL = {"dense": 1, "list": 1}
+"""Neighbours met in one pass: the fastest of 1, 2, 4, 8 on one core; larger bodies stop being fused."""
 
 
 class Block(NamedTuple):
@@ -54,68 +59,83 @@ class Block(NamedTuple):
 
 
 class Neighbours(eqx.Module):
-    """One [K, a] table of atom indices a block, each column sorted, padded with the atom itself."""
+    """One [K, a] table of atom indices a block, each column sorted, padded with the atom itself.
+
+    `longest` says how many rows of each table are in use.
+    """
 
     blocks: tuple[Block, ...] = eqx.field(static=True)
-    tables: tuple[jax.Array, ...]
+    tables: tuple[Int32[Array, "_ _"], ...]
+    longest: tuple[Int32[Array, ""], ...]
 
-    def table(self, block: Block):
-        """The table of a block, or None when the list does not cover it."""
-        return self.tables[self.blocks.index(block)] if block in self.blocks else None
+
+class Rows(NamedTuple):
+    """Whom the atoms of a block meet: the same atom (dense) or one each (list)."""
+
+    layout: str
+    block: Block
+    table: Int32[Array, "rows a"] | None
+    count: int | Int32[Array, ""]
+
+    @classmethod
+    def of(cls, snapshot, block: Block) -> Rows:
+        """The rows of the neighbour list if it covers the block, otherwise all atoms of b."""
+        listed = snapshot.neighbours
+        if listed is None or block not in listed.blocks:
+            return cls("dense", block, None, block.b1 - block.b0)
+        at = listed.blocks.index(block)
+        return cls("list", block, listed.tables[at], listed.longest[at])
+
+    def met(self, k):
+        """Indices of the atoms met in pass k: a scalar (dense) or one for each atom of a (list)."""
+        return self.block.b0 + k if self.table is None else _row(self.table, k)
+
+    def allowed(self, snapshot, k, r2):
+        """Which of the pairs of pass k may interact: not an atom with itself, nor two of one molecule, nor padding."""
+        if self.table is not None:
+            return r2 > 0  # padding is the atom itself; molecules were left out when the list was built
+        molecule = snapshot.system.molecule
+        other = _pick(molecule, jnp.minimum(self.met(k), self.block.b1 - 1))
+        return (molecule[self.block.a] != other) & (k < self.count)
+
+
+def _row(table, k):
+    return jax.lax.dynamic_index_in_dim(table, k, 0, keepdims=False)
+
+
+def _pick(values, index):
+    """values[..., index] for indices known to be in range: no clamping, no wrapping."""
+    return values.at[..., index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def pair_energy(potential, snapshot):
     """Sum over the pairs of a block of the truncated energy (kJ/mol)."""
     block = potential.block(snapshot.system)
-    weights = _weights(potential, snapshot)
+    d, allowed, weights = _pair_arrays(potential, snapshot, block)
     potential = potential._in(snapshot.dtype)
-    table = _table(snapshot, block)
-    if table is None:
-        d, inside = _dense_vectors(snapshot, block)
-        pair_weights = None if weights is None else weights[None, block.a] * weights[block.b, None]
-    else:
-        i = jnp.broadcast_to(jnp.arange(block.a0, block.a1), table.shape)
-        d = snapshot.separations(i, table)
-        inside = _dot(d, d) > 0
-        pair_weights = None if weights is None else weights[i] * weights[table]
-    r2 = _dot(d, d)
-    inside = inside & (r2 < block.cutoff**2)
-    u = potential.truncated_energy(jnp.sqrt(jnp.where(inside, r2, block.cutoff**2 / 4)))
-    if pair_weights is not None:
-        u = u * pair_weights
-    return jnp.sum(jnp.where(inside, u, 0.0)) * (0.5 if block.symmetric else 1.0)
+    r2, inside = _in_range(d, allowed, block)
+    u = potential.truncated_energy(jnp.sqrt(r2))
+    u = jnp.where(inside, u if weights is None else u * weights, 0.0)
+    return jnp.sum(u) * (0.5 if block.symmetric else 1.0)
 
 
 def pair_forces(potential, snapshot):
     """(3, N) forces of a pair potential (kJ/mol/nm)."""
     block = potential.block(snapshot.system)
-    weights = _weights(potential, snapshot)
-    potential = potential._in(snapshot.dtype)
-    one_way = lambda block: _forces_on(potential, snapshot, block, weights)
-    return _scatter(snapshot, block, one_way(block), None if block.symmetric else one_way(block.swapped))
+    sums = _forces_on if snapshot.offset is None and snapshot.strain is None else _forces_on_from_arrays
+    on_a = sums(potential, snapshot, block)
+    return _scatter(snapshot, block, on_a, None if block.symmetric else sums(potential, snapshot, block.swapped))
 
 
 def pair_force_vjp(potential, snapshot, w):
     """(J^T w, gradient of w . F in the parameters); see `Potential.force_vjp`."""
     block = potential.block(snapshot.system)
-    weights = _weights(potential, snapshot)
     leaves, structure = jax.tree.flatten(eqx.filter(potential, eqx.is_inexact_array))
-    potential = potential._in(snapshot.dtype)
-    one_way = lambda block, grads: _products_on(potential, snapshot, block, weights, w, grads)
-    on_a, gradient = one_way(block, True)
-    on_b = None if block.symmetric else one_way(block.swapped, False)[0]
+    on_a, gradient = _products_on(potential, snapshot, block, w, leaves)
+    on_b = None if block.symmetric else _products_on(potential, snapshot, block.swapped, w, [])[0]
     share = 0.5 if block.symmetric else 1.0
     gradient = [(share * g).astype(leaf.dtype) for g, leaf in zip(gradient, leaves, strict=True)]
     return _scatter(snapshot, block, on_a, on_b), jax.tree.unflatten(structure, gradient)
-
-
-def _weights(potential, snapshot):
-    weights = potential.site_weights(snapshot.system)
-    return None if weights is None else weights.astype(snapshot.dtype)
-
-
-def _table(snapshot, block):
-    return None if snapshot.neighbours is None else snapshot.neighbours.table(block)
 
 
 def _scatter(snapshot, block, on_a, on_b):
@@ -131,130 +151,131 @@ def _dot(d, e):
     return d[0] * e[0] + d[1] * e[1] + d[2] * e[2]
 
 
-def _dense_vectors(snapshot, block):
-    """Vectors r_a - r_b as (3, b, a), and which pairs are of different molecules."""
-    molecule = snapshot.system.molecule
-    different = molecule[None, block.a] != molecule[block.b, None]
-    return -snapshot.all_separations(block.b, block.a), different
+def _in_range(d, allowed, block):
+    """(r^2, with a harmless value where a pair is out of range; which pairs are in range)."""
+    r2 = _dot(d, d)
+    inside = allowed & (r2 < block.cutoff**2)
+    return jnp.where(inside, r2, block.cutoff**2 / 4), inside
 
 
-def _forces_on(potential, snapshot, block, weights):
+def _site_weights(potential, snapshot):
+    weights = potential.site_weights(snapshot.system)
+    return None if weights is None else weights.astype(snapshot.dtype)
+
+
+# ------------------------------------------------------------------------------------------------------- loop layout
+
+
+def _separation(snapshot, block, met):
+    """Components of r_a - r_met for the atoms of a."""
+    unit, lattice = snapshot.nm_per_bit, snapshot.lattice
+    return [(lattice[c, block.a] - _pick(lattice[c], met)).astype(snapshot.dtype) * unit[c] for c in range(3)]
+
+
+def _passes(rows: Rows, unroll: int, meet, sums):
+    """Call `meet(k, sums)` for every row, `unroll` rows a pass."""
+
+    def one_pass(p, sums):
+        for u in range(unroll):
+            sums = meet(p * unroll + u, sums)
+        return sums
+
+    return jax.lax.fori_loop(0, (rows.count + unroll - 1) // unroll, one_pass, sums)
+
+
+def _forces_on(potential, snapshot, block):
     """Forces on the atoms of a from those of b."""
-    table = _table(snapshot, block)
-    if table is None:
-        d, different = _dense_vectors(snapshot, block)
-        phi = _phi(potential, d, different, block)
+    weights = _site_weights(potential, snapshot)
+    potential = potential._in(snapshot.dtype)
+    rows = Rows.of(snapshot, block)
+
+    def meet(k, force):
+        met = rows.met(k)
+        d = _separation(snapshot, block, met)
+        r2, inside = _in_range(d, rows.allowed(snapshot, k, _dot(d, d)), block)
+        phi = jnp.where(inside, potential.radial_force(r2), 0.0)
         if weights is not None:
-            phi = phi * weights[block.b, None]
-        force = jnp.sum(phi * d, axis=1)
-    else:
-        force = _list_forces(potential, snapshot, block, weights, table)
+            phi = phi * _pick(weights, met)
+        return [f + phi * x for f, x in zip(force, d, strict=True)]
+
+    zero = jnp.zeros(block.a1 - block.a0, snapshot.dtype)
+    force = jnp.stack(_passes(rows, FORCE_UNROLL, meet, [zero] * 3))
     return force if weights is None else force * weights[block.a]
 
 
-def _phi(potential, d, allowed, block):
-    r2 = _dot(d, d)
-    inside = allowed & (r2 < block.cutoff**2)
-    phi = potential.radial_force(jnp.where(inside, r2, block.cutoff**2 / 4))
-    return jnp.where(inside, phi, 0.0)
+def _products_on(potential, snapshot, block, w, leaves):
+    """(dh/dx on the atoms of a, [dh/dtheta] over all ordered pairs, one an entry of `leaves`) for h = w . F."""
+    weights = _site_weights(potential, snapshot)
+    potential = potential._in(snapshot.dtype)
+    w = w.astype(snapshot.dtype)
+    rows = Rows.of(snapshot, block)
 
+    def meet(k, sums):
+        met = rows.met(k)
+        d = _separation(snapshot, block, met)
+        dw = [w[c, block.a] - _pick(w[c], met) for c in range(3)]
+        r2, inside = _in_range(d, rows.allowed(snapshot, k, _dot(d, d)), block)
+        factor = jnp.where(inside, 1.0 if weights is None else _pick(weights, met), 0.0).astype(r2.dtype)
+        along = _dot(d, dw) * factor
+        phi, slope = jax.jvp(potential.radial_force, (r2,), (jnp.ones_like(r2),))
+        phi, slope = phi * factor, 2 * slope * along
+        terms = [phi * dw[c] + slope * d[c] for c in range(3)]
+        terms += [along * rate for rate in _parameter_rates(potential, r2, leaves)]
+        return [s + t for s, t in zip(sums, terms, strict=True)]
 
-def _list_forces(potential, snapshot, block, weights, table):
-    here = jnp.arange(block.a0, block.a1)
-
-    def add_neighbours(k, force):
-        rows = jax.lax.dynamic_slice(table, (k * UNROLL, 0), (UNROLL, table.shape[1]))
-        for row in rows:  # one after the other: the sum must not depend on how neighbours are grouped
-            d = snapshot.separations(here, row) if snapshot.offset is not None else _columns(snapshot, block, row)
-            phi = _phi(potential, d, _dot(d, d) > 0, block)
-            if weights is not None:
-                phi = phi * weights[row]
-            force = [f + phi * x for f, x in zip(force, d, strict=True)]
-        return force
-
-    zero = jnp.zeros(table.shape[1], snapshot.dtype)
-    passes = table.shape[0] // UNROLL
-    if snapshot.offset is not None:  # somebody differentiates: a loop with a fixed length can be
-        return jnp.stack(jax.lax.scan(lambda f, k: (add_neighbours(k, f), None), [zero] * 3, jnp.arange(passes))[0])
-    return jnp.stack(jax.lax.fori_loop(0, passes, add_neighbours, [zero] * 3))
-
-
-def _columns(snapshot, block, row):
-    """Separations from the atoms of a to one neighbour each, with a read as a slice instead of gathered."""
-    unit = snapshot.nm_per_bit
-    lattice = snapshot.lattice
-    return [(lattice[c, block.a] - lattice[c][row]).astype(snapshot.dtype) * unit[c] for c in range(3)]
-
-
-def _products_on(potential, snapshot, block, weights, w, with_gradient):
-    """(dh/dx on the atoms of a, [dh/dtheta] over all ordered pairs) for h = w . F."""
-    table = _table(snapshot, block)
-    if table is None:
-        d, different = _dense_vectors(snapshot, block)
-        dw = w[:, None, block.a] - w[:, block.b, None]
-        factor = None if weights is None else weights[block.b, None]
-        sums = _pair_products(potential, block, d, dw, different, factor, with_gradient)
-        return _finish_products(potential, block, weights, sums, with_gradient)
-    here = jnp.arange(block.a0, block.a1)
-    rows_per_pass = 8
-
-    def add_rows(k, sums):
-        rows = jax.lax.dynamic_slice(table, (k * rows_per_pass, 0), (rows_per_pass, table.shape[1]))
-        i = jnp.broadcast_to(here, rows.shape)
-        d = snapshot.separations(i, rows)
-        dw = w[:, None, block.a] - w[:, rows]
-        factor = None if weights is None else weights[rows]
-        return sums + _pair_products(potential, block, d, dw, _dot(d, d) > 0, factor, with_gradient)
-
-    count = 3 + (_parameter_count(potential) if with_gradient else 0)
-    zero = jnp.zeros((count, table.shape[1]), snapshot.dtype)
-    sums = jax.lax.fori_loop(0, table.shape[0] // rows_per_pass, add_rows, zero)
-    return _finish_products(potential, block, weights, sums, with_gradient)
-
-
-def _parameter_count(potential):
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(potential, eqx.is_inexact_array)))
-
-
-def _pair_products(potential, block, d, dw, allowed, factor, with_gradient):
-    """Row sums over the first pair axis: three components of dh/dx, then one row a parameter."""
-    r2 = _dot(d, d)
-    inside = allowed & (r2 < block.cutoff**2)
-    safe = jnp.where(inside, r2, block.cutoff**2 / 4)
-    mask = jnp.where(inside, 1.0, 0.0).astype(r2.dtype)
-    if factor is not None:
-        mask = mask * factor
-    along = _dot(d, dw)
-    phi, slope = jax.jvp(potential.radial_force, (safe,), (jnp.ones_like(safe),))
-    phi, slope = phi * mask, 2 * slope * along * mask
-    rows = [jnp.sum(phi * dw[c] + slope * d[c], axis=0) for c in range(3)]
-    if with_gradient:
-        rows += _parameter_rows(potential, safe, along * mask)
-    return jnp.stack(rows)
-
-
-def _parameter_rows(potential, r2, cotangent):
-    """Rows sum_j dphi/dtheta_k (d . dw), one a scalar parameter: each is a jvp, which XLA fuses with its sum."""
-    leaves, structure = jax.tree.flatten(eqx.filter(potential, eqx.is_inexact_array))
-    fixed = eqx.filter(potential, eqx.is_inexact_array, inverse=True)
-    phi = lambda leaves: eqx.combine(jax.tree.unflatten(structure, leaves), fixed).radial_force(r2)
-    rows = []
-    for k, leaf in enumerate(leaves):
-        for element in range(leaf.size):
-            unit = jnp.zeros(leaf.size, leaf.dtype).at[element].set(1.0).reshape(leaf.shape)
-            tangents = [unit if m == k else jnp.zeros_like(other) for m, other in enumerate(leaves)]
-            rows.append(jnp.sum(jax.jvp(phi, (leaves,), (tangents,))[1] * cotangent, axis=0))
-    return rows
-
-
-def _finish_products(potential, block, weights, sums, with_gradient):
+    count = 3 + sum(leaf.size for leaf in leaves)
+    zero = jnp.zeros(block.a1 - block.a0, snapshot.dtype)
+    sums = jnp.stack(_passes(rows, PRODUCT_UNROLL[rows.layout], meet, [zero] * count))
     if weights is not None:
         sums = sums * weights[block.a]
-    if not with_gradient:
-        return sums[:3], None
-    totals = jnp.sum(sums[3:], axis=1)
-    gradient, start = [], 0
-    for leaf in jax.tree.leaves(eqx.filter(potential, eqx.is_inexact_array)):
-        gradient.append(totals[start : start + leaf.size].reshape(leaf.shape))
+    return sums[:3], _split(jnp.sum(sums[3:], axis=1), leaves)
+
+
+def _parameter_rates(potential, r2, leaves):
+    """dphi/dtheta for each scalar parameter: one jvp each, which fuses with the sum that follows."""
+    if not leaves:
+        return []
+    values, structure = jax.tree.flatten(eqx.filter(potential, eqx.is_inexact_array))
+    fixed = eqx.filter(potential, eqx.is_inexact_array, inverse=True)
+    phi = lambda values: eqx.combine(jax.tree.unflatten(structure, values), fixed).radial_force(r2)
+    rates = []
+    for k, leaf in enumerate(values):
+        for element in range(leaf.size):
+            unit = jnp.zeros(leaf.size, leaf.dtype).at[element].set(1.0).reshape(leaf.shape)
+            tangents = [unit if m == k else jnp.zeros_like(other) for m, other in enumerate(values)]
+            rates.append(jax.jvp(phi, (values,), (tangents,))[1])
+    return rates
+
+
+def _split(totals, leaves):
+    """A flat vector as arrays of the shapes of `leaves`."""
+    parts, start = [], 0
+    for leaf in leaves:
+        parts.append(totals[start : start + leaf.size].reshape(leaf.shape))
         start += leaf.size
-    return sums[:3], gradient
+    return parts
+
+
+# ------------------------------------------------------------------------------------------------------ array layout
+
+
+def _pair_arrays(potential, snapshot, block):
+    """(r_a - r_b as (3, rows, a), which pairs may interact, products of site weights or None)."""
+    weights = _site_weights(potential, snapshot)
+    rows = Rows.of(snapshot, block)
+    if rows.table is None:
+        molecule = snapshot.system.molecule
+        d = -snapshot.all_separations(block.b, block.a)
+        allowed = molecule[None, block.a] != molecule[block.b, None]
+        return d, allowed, None if weights is None else weights[None, block.a] * weights[block.b, None]
+    here = jnp.broadcast_to(jnp.arange(block.a0, block.a1), rows.table.shape)
+    d = snapshot.separations(here, rows.table)
+    pair_weights = None if weights is None else weights[here] * _pick(weights, rows.table)
+    return d, rows.table != here, pair_weights
+
+
+def _forces_on_from_arrays(potential, snapshot, block):
+    d, allowed, weights = _pair_arrays(potential, snapshot, block)
+    r2, inside = _in_range(d, allowed, block)
+    phi = jnp.where(inside, potential._in(snapshot.dtype).radial_force(r2), 0.0)
+    return jnp.sum((phi if weights is None else phi * weights) * d, axis=1)
