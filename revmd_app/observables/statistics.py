@@ -39,13 +39,14 @@ def autocorrelation_time(samples, c: float = 5.0) -> float:
     """The integrated autocorrelation time of a (n,) series, in samples: 1 for white noise.
 
     The sum is cut at the first window M with M >= c tau(M) (A. Sokal, in Functional Integration, 1997): wide enough
-    to miss little, narrow enough to keep the noise of the tail out. Trust it when n is above some 50 tau.
+    to miss little, narrow enough to keep the noise of the tail out. Trust it when n is above some 50 tau. Never less
+    than 1: samples that alternate about their mean get no credit for it.
     """
     x = _checked(samples)
     rho = autocorrelation(x)
     tau = 2 * np.cumsum(rho) - 1
     window = np.arange(len(tau)) >= c * tau
-    return float(max(tau[np.argmax(window)] if window.any() else tau[-1], 1.0 / len(x)))
+    return float(max(tau[np.argmax(window)] if window.any() else tau[-1], 1.0))
 
 
 def autocorrelation(samples) -> np.ndarray:

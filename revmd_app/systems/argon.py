@@ -12,7 +12,7 @@ from revmd_app.engine.integrator import Settings
 from revmd_app.engine.system import make_system
 from revmd_app.potentials.pair import LennardJones
 from revmd_app.systems.arrangement import cubic_edge, fcc_sites
-from revmd_app.systems.case import Case, check_options, start
+from revmd_app.systems.case import Case, check_options, maxwell_boltzmann, start
 
 MASS = 39.948
 """u (IUPAC standard atomic weight of argon)."""
@@ -28,9 +28,9 @@ What this model of argon cannot show
 
 * Two-body forces only. In real liquid argon the three-body (Axilrod-Teller) energy is about 5 % of the total; the
   Lennard-Jones parameters were fitted to make up for it, so they are not those of two argon atoms in vacuum.
-* The attraction ends at 0.85 nm (2.5 sigma), and by default is shifted there so that energy and force vanish
-  smoothly. That makes the liquid less cohesive: per atom the energy lies about 1 kJ/mol higher, and the pressure some
-  hundred bar higher, than those of the full Lennard-Jones fluid. Structure hardly changes.
+* The attraction ends at 0.85 nm (2.5 sigma), and by default is shifted there so that energy and force vanish smoothly.
+  That makes the liquid less cohesive than the full Lennard-Jones fluid: per atom the energy lies about 1.5 kJ/mol
+  higher, and the pressure about 450 bar higher. Structure hardly changes.
 * At 94.4 K and 1.374 g/cm^3 argon is a compressed liquid near its vapour-pressure curve. A change of epsilon at fixed
   volume changes the pressure, not the density: with a weak attraction you see a dense supercritical-like fluid, with a
   strong one a stretched liquid that may tear or freeze, which takes longer than you will wait.
@@ -60,7 +60,7 @@ def argon(
         system=system,
         potential=potential,
         settings=Settings(dt=0.004, temperature=temperature, friction=1.0, precision=precision),
-        state=start(system, fcc_sites(n_atoms, edge, seed), temperature, seed),
+        state=start(system, fcc_sites(n_atoms, edge, seed), maxwell_boltzmann(system, temperature, seed)),
         limits=LIMITS,
         reference=argon_reference(),
         recipe={"name": "argon", "n": int(n_atoms), "seed": int(seed), **options},

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import equinox as eqx
 import numpy as np
 
 from revmd_app.engine.integrator import Settings
-from revmd_app.engine.lattice import State, from_physical, to_snapshot
+from revmd_app.engine.lattice import State, lattice_state, to_snapshot
 from revmd_app.engine.system import System
 from revmd_app.potentials.base import Potential
 
@@ -47,35 +46,42 @@ class Case:
         return replace(self, state=state, equilibrated=equilibrated, system=self.system if system is None else system)
 
 
-def maxwell_boltzmann(system: System, temperature: float, key) -> jax.Array:
+def maxwell_boltzmann(system: System, temperature: float, seed: int) -> np.ndarray:
     """(3, N) velocities (nm/ps) drawn at a temperature (K), with the centre of mass at rest.
 
     Each component is normal with variance k_B T / m. Taking the centre of mass away leaves 3N - 3 of the 3N degrees
     of freedom, so the velocities are scaled by sqrt(N / (N - 1)) to keep the mean kinetic temperature.
     """
     n = system.n_atoms
-    width = jnp.sqrt(system.boltzmann * temperature / system.masses)
-    velocities = at_rest(system, width * jax.random.normal(key, (3, n), jnp.float64))
+    velocities = at_rest(system, thermal_velocities(system, temperature, seed))
     return velocities * np.sqrt(n / (n - 1)) if n > 1 else velocities
 
 
-def at_rest(system: System, velocities) -> jax.Array:
+def thermal_velocities(system: System, temperature: float, seed: int) -> np.ndarray:
+    """(3, N) velocities (nm/ps) of independent particles at a temperature (K).
+
+    They have a random stream of their own: builders draw positions from the seed itself.
+    """
+    width = np.sqrt(system.boltzmann * temperature / np.asarray(system.masses))
+    return width * np.random.default_rng([seed, 1]).normal(size=(3, system.n_atoms))
+
+
+def at_rest(system: System, velocities) -> np.ndarray:
     """The same velocities (3, N) less that of the centre of mass; a single atom keeps its own."""
+    velocities, masses = np.asarray(velocities, np.float64), np.asarray(system.masses)
     if system.n_atoms == 1:
         return velocities
-    drift = jnp.sum(system.masses * velocities, axis=1, keepdims=True) / jnp.sum(system.masses)
-    return velocities - drift
+    return velocities - np.average(velocities, axis=1, weights=masses)[:, None]
 
 
-def start(system: System, positions, temperature: float, seed: int, remove_drift: bool = True) -> State:
-    """A state at positions (nm, (3, N)) with velocities drawn at a temperature (K) from a seed."""
-    key = jax.random.key(seed)
-    if remove_drift:
-        velocities = maxwell_boltzmann(system, temperature, key)
-    else:
-        width = jnp.sqrt(system.boltzmann * temperature / system.masses)
-        velocities = width * jax.random.normal(key, (3, system.n_atoms), jnp.float64)
-    return from_physical(system, positions, velocities)
+def start(system: System, positions, velocities) -> State:
+    """A state at step 0 from positions (nm) and velocities (nm/ps), both (3, N) and finite."""
+    return _lattice_state(system, np.array(positions, np.float64), np.array(velocities, np.float64))
+
+
+@eqx.filter_jit
+def _lattice_state(system, positions, velocities):
+    return lattice_state(system, positions, velocities, 0)
 
 
 def check_options(name, n, smallest, largest, what, *, density, temperature):

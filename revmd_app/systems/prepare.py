@@ -24,11 +24,11 @@ import jax.numpy as jnp
 
 from revmd_app import __version__
 from revmd_app.engine.integrator import Settings
-from revmd_app.engine.lattice import from_physical, to_snapshot
+from revmd_app.engine.lattice import to_snapshot
 from revmd_app.engine.minimise import minimise
 from revmd_app.engine.simulate import advance
 from revmd_app.systems import store
-from revmd_app.systems.case import Case, at_rest, maxwell_boltzmann
+from revmd_app.systems.case import Case, at_rest, maxwell_boltzmann, start
 from revmd_app.systems.menu import CASES, build, entry
 
 
@@ -78,15 +78,16 @@ def equilibrate(case: Case) -> Case:
     if case.name not in PROTOCOLS:
         raise ValueError(f"'{case.name}' has no way to be equilibrated; {', '.join(PROTOCOLS)} have.")
     protocol = PROTOCOLS[case.name]
-    first, second, third = jax.random.split(jax.random.key(case.recipe["seed"]), 3)
+    seed = case.recipe["seed"]
+    melting, cooling = jax.random.split(jax.random.key(seed))
     minimum = minimise(case.system, case.potential, case.settings, case.state, force_tolerance=protocol.force_tolerance)
     hot = _with(case.settings, protocol, protocol.melt_factor)
-    velocities = maxwell_boltzmann(case.system, float(hot.temperature), first)
+    velocities = maxwell_boltzmann(case.system, float(hot.temperature), seed)
     positions = to_snapshot(case.system, minimum.state, case.settings).unwrapped
-    state = from_physical(case.system, positions, velocities)
+    state = start(case.system, positions, velocities)
     for settings, n_steps, key in (
-        (hot, protocol.melt_steps, second),
-        (_with(case.settings, protocol, 1.0), protocol.steps, third),
+        (hot, protocol.melt_steps, melting),
+        (_with(case.settings, protocol, 1.0), protocol.steps, cooling),
     ):
         state, _, report = advance(case.system, case.potential, settings, state, key, n_steps)
         report.check()
@@ -102,7 +103,7 @@ def _with(settings: Settings, protocol: Protocol, factor: float) -> Settings:
 def _settled(case: Case, settings: Settings, state):
     """The state at step 0 in its first image, with the centre of mass at rest, in the bits that are stored."""
     snapshot = to_snapshot(case.system, state, replace(settings, precision="float64"))
-    resting = from_physical(case.system, snapshot.centred_positions, at_rest(case.system, snapshot.velocity))
+    resting = start(case.system, snapshot.centred_positions, at_rest(case.system, snapshot.velocity))
     return store.unpack(*store.pack(resting))
 
 

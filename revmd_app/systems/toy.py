@@ -14,7 +14,7 @@ from revmd_app.engine.system import make_system
 from revmd_app.potentials.external import DoubleWell2D, HarmonicTrap, MullerBrown
 from revmd_app.potentials.pair import LennardJones
 from revmd_app.systems.arrangement import fcc_sites
-from revmd_app.systems.case import Case, check_options, start
+from revmd_app.systems.case import Case, check_options, maxwell_boltzmann, start, thermal_velocities
 
 FLUID_SIZES = (32, 4000)
 LANDSCAPE_SIZES = (1, 4000)
@@ -64,7 +64,7 @@ def lennard_jones_fluid(
         system=system,
         potential=LennardJones(sigma=1.0, epsilon=1.0, cutoff=min(FLUID_CUTOFF, 0.499 * edge), truncation=truncation),
         settings=Settings(dt=0.004, temperature=temperature, friction=1.0, precision=precision, skin=0.35),
-        state=start(system, fcc_sites(n_atoms, edge, seed), temperature, seed),
+        state=start(system, fcc_sites(n_atoms, edge, seed), maxwell_boltzmann(system, temperature, seed)),
         limits=FLUID_LIMITS,
         units="reduced",
         recipe={"name": "lennard_jones_fluid", "n": int(n_atoms), "seed": int(seed), **options},
@@ -134,7 +134,7 @@ def _landscape(name, title, potential, settings, positions, seed, options) -> Ca
         system=system,
         potential=potential,
         settings=settings,
-        state=start(system, positions, temperature, seed, remove_drift=False),
+        state=start(system, positions, thermal_velocities(system, temperature, seed)),
         limits=LANDSCAPE_LIMITS,
         units="reduced",
         recipe={"name": name, "n": n_atoms, "seed": int(seed), "temperature": temperature, **options},

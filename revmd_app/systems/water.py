@@ -15,7 +15,7 @@ from revmd_app.potentials.bonded import HarmonicAngle, HarmonicBond
 from revmd_app.potentials.electrostatics import ReactionField
 from revmd_app.potentials.pair import LennardJones
 from revmd_app.systems.arrangement import cubic_edge, fcc_sites, random_rotations
-from revmd_app.systems.case import Case, check_options, start
+from revmd_app.systems.case import Case, check_options, maxwell_boltzmann, start
 
 OXYGEN, HYDROGEN = 15.99943, 1.007947
 """Masses, u."""
@@ -79,7 +79,7 @@ def water(
         system=system,
         potential=potential,
         settings=Settings(dt=0.0005, temperature=temperature, friction=1.0, precision=precision),
-        state=start(system, _positions(n_molecules, edge, seed), temperature, seed),
+        state=start(system, _positions(n_molecules, edge, seed), maxwell_boltzmann(system, temperature, seed)),
         limits=LIMITS,
         reference={"rdf": load_water_rdf()},
         recipe={"name": "water", "n": int(n_molecules), "seed": int(seed), **options},

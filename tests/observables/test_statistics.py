@@ -49,6 +49,10 @@ def test_a_constant_has_no_error():
     assert mean_with_error(np.full(20, 3.0)).standard_error == 0.0
 
 
+def test_alternating_samples_get_no_credit():
+    assert autocorrelation_time(ar1(-0.9, 5000, 4)) == 1.0
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="at least 10 samples"):
         mean_with_error([1.0, 2.0])
