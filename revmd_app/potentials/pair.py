@@ -151,17 +151,10 @@ class Mie(RadialForm):
     limits: ClassVar[str] = "With m near 3 the attraction reaches far beyond any cutoff that fits a box."
 
     def pair_energy(self, r):
-        log_q = jnp.log(self.sigma / r)
-        return self._prefactor() * (jnp.exp(self.n * log_q) - jnp.exp(self.m * log_q))
-
-    def pair_radial_force(self, r2):
-        log_q = 0.5 * jnp.log(self.sigma * self.sigma / r2)
-        slopes = self.n * jnp.exp(self.n * log_q) - self.m * jnp.exp(self.m * log_q)
-        return self._prefactor() * slopes / r2
-
-    def _prefactor(self):
         n, m = self.n, self.m
-        return n / (n - m) * jnp.exp(m / (n - m) * jnp.log(n / m)) * self.epsilon
+        prefactor = n / (n - m) * jnp.exp(m / (n - m) * jnp.log(n / m)) * self.epsilon
+        log_q = jnp.log(self.sigma / r)
+        return prefactor * (jnp.exp(n * log_q) - jnp.exp(m * log_q))
 
 
 class DoubleExponential(RadialForm):
@@ -227,12 +220,6 @@ class Buckingham(RadialForm):
     def pair_energy(self, r):
         inverse2 = 1 / (r * r)
         return self.A * jnp.exp(-self.B * r) - self.C * inverse2 * inverse2 * inverse2
-
-    def pair_radial_force(self, r2):
-        r = jnp.sqrt(r2)
-        inverse2 = 1 / r2
-        inverse4 = inverse2 * inverse2
-        return self.A * self.B * jnp.exp(-self.B * r) / r - 6 * self.C * inverse4 * inverse4
 
 
 class SoftCoreLennardJones(RadialForm):
@@ -303,17 +290,6 @@ class Buffered147(RadialForm):
         y = r / (MINIMUM * self.sigma)
         b = (1 + self.delta) / (y + self.delta)
         return self.epsilon * _seventh(b) * ((1 + self.gamma) / (_seventh(y) + self.gamma) - 2)
-
-    def pair_radial_force(self, r2):
-        r = jnp.sqrt(r2)
-        r_m = MINIMUM * self.sigma
-        y = r / r_m
-        buffered = y + self.delta
-        b = (1 + self.delta) / buffered
-        y7 = _seventh(y)
-        g = (1 + self.gamma) / (y7 + self.gamma)
-        bracket = (g - 2) / buffered + g * y7 / (y * (y7 + self.gamma))
-        return 7 * self.epsilon * _seventh(b) * bracket / (r_m * r)
 
 
 def _seventh(x):
