@@ -44,8 +44,7 @@ class GradientsLab(pn.viewable.Viewer):
         self.formula = look.text("", margin=(0, 10, 4, 10), styles={"font-size": "12px"})
         self.knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.others = pn.Column(margin=0, sizing_mode="stretch_width")
-        self.fold = pn.Card(self.others, title="Charge, bond and angle", collapsed=True, sizing_mode="stretch_width",
-                            margin=(4, 8), header_background="#eef2f6", styles={"font-size": "12.5px"})
+        self.fold = look.fold("Charge, bond and angle", self.others)
         self.estimators = pn.widgets.CheckBoxGroup(
             options={NAMES[n]: n for n in model.param.estimators.objects}, value=model.estimators, inline=True,
             margin=(6, 8), stylesheets=[look.WIDGET_CSS + ".bk-input-group { gap: 4px 14px; flex-wrap: wrap }"],

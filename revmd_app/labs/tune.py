@@ -58,6 +58,7 @@ class TuneLab(pn.viewable.Viewer):
         speeds = {f"{n} steps a picture": n for n in model.param.steps_per_picture.objects}
         self.speed = pn.widgets.Select(name="Speed", options=speeds, value=model.steps_per_picture, **small)
         self.speed.param.watch(lambda e: model.param.update(steps_per_picture=e.new), "value")
+        model.param.watch(lambda e: self.speed.param.update(value=e.new), "steps_per_picture")
         self.representation = pn.widgets.Select.from_param(self.atoms.param.representation, name="Draw as", **small)
         self.colour = pn.widgets.Select.from_param(self.atoms.param.colour, name="Colour", **small)
         self.clock = look.text("", margin=(8, 6), styles={"font-variant-numeric": "tabular-nums"})

@@ -29,10 +29,7 @@ class Controls(pn.viewable.Viewer):
         self.truncation = pn.widgets.Select.from_param(model.param.truncation, **common)
         self.pair_knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.other_knobs = pn.Column(margin=0, sizing_mode="stretch_width")
-        self.other = pn.Card(
-            self.other_knobs, title="Charge, bond and angle", collapsed=True, sizing_mode="stretch_width",
-            margin=(4, 8), header_background="#eef2f6", styles={"font-size": "12.5px"},
-        )
+        self.other = look.fold("Charge, bond and angle", self.other_knobs)
         self.cutoff = pn.Column(margin=0, sizing_mode="stretch_width")
         self.dynamics = pn.Column(margin=0, sizing_mode="stretch_width")
         model.param.watch(self._new_knobs, "knobs")

@@ -28,11 +28,12 @@ class Liquid(NamedTuple):
     time_step: tuple[float, float]  # fs (thousandths of the unit of time where units are reduced)
     cutoff: tuple[float, float]
     r_from: float  # where curves begin, nm
+    steps: int  # a good speed: steps between two pictures
 
 
-ARGON = {"temperature": (60.0, 300.0), "time_step": (1.0, 8.0), "cutoff": (0.5, 1.3), "r_from": 0.28}
-WATER = {"temperature": (250.0, 400.0), "time_step": (0.1, 1.0), "cutoff": (0.45, 1.0), "r_from": 0.24}
-FLUID = {"temperature": (0.6, 3.0), "time_step": (1.0, 8.0), "cutoff": (1.5, 3.5), "r_from": 0.82}
+ARGON = {"temperature": (60.0, 300.0), "time_step": (1.0, 8.0), "cutoff": (0.5, 1.3), "r_from": 0.28, "steps": 10}
+WATER = {"temperature": (250.0, 400.0), "time_step": (0.1, 1.0), "cutoff": (0.45, 1.0), "r_from": 0.24, "steps": 50}
+FLUID = {"temperature": (0.6, 3.0), "time_step": (1.0, 8.0), "cutoff": (1.5, 3.5), "r_from": 0.82, "steps": 10}
 
 LIQUIDS: dict[str, Liquid] = {
     "Argon, 108 atoms": Liquid("argon", 108, **ARGON),
@@ -148,6 +149,7 @@ class TuneModel(param.Parameterized):
             self.temperature = float(case.settings.temperature)
             self.friction = float(case.settings.friction)
             self.time_step = 1000 * float(case.settings.dt)
+            self.steps_per_picture = self.choice.steps
             self._begin_again()
             self._use(*self._accepted)
 

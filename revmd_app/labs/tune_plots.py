@@ -60,15 +60,14 @@ class Structure(pn.viewable.Viewer):
     def new_liquid(self) -> None:
         """Offer the pairs of species of this system and draw what is known of them."""
         names = self.model.rdf_names
-        self.pair.options = names
-        self.pair.value = names[0]
-        self.pair.visible = len(names) > 1
+        self.pair.param.update(options=names, value=names[0], visible=len(names) > 1)
         self.plot.figure.xaxis.axis_label = f"r ({self.model.units['length']})"
         self.draw()
 
     def draw(self) -> None:
         """Redraw from the model's latest frame."""
-        model, name = self.model, self.pair.value
+        model = self.model
+        name = self.pair.value or model.rdf_names[0]
         known = model.reference(name)
         none = np.zeros(0)
         far = model.rdf_range
@@ -131,14 +130,13 @@ class Meters:
     def draw(self) -> None:
         """Redraw from the model's history."""
         series, units = self.model.series(), self.model.units
-        per = f"/{self.model.counted}" if self.model.case.units != "reduced" else ""
         for name, (label, unit, _) in SERIES.items():
             plot, y = self.plots[name], series.values[name]
-            unit_text = units[unit] + (per if unit == "energy" else "")
+            label = f"{label} per {self.model.counted}" if unit == "energy" else label
             recent = y[-100:]
             mean = f"mean {look.readable(float(recent.mean()))}" if len(recent) > 1 else ""
             value = look.readable(float(y[-1])) if len(y) else "—"
-            self.numbers[name].object = look.number(label, value, unit_text, mean)
+            self.numbers[name].object = look.number(label, value, units[unit], mean)
             plot.figure.xaxis.axis_label = f"time ({units['time']})"
             plot.figure.yaxis.axis_label = units[unit]
             plot.set("now", series.time, y)

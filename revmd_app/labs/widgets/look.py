@@ -175,6 +175,12 @@ def card(*children, **options) -> pn.Column:
     return pn.Column(*children, styles=styles, **{"margin": 0, "sizing_mode": "stretch_both", **options})
 
 
+def fold(title: str, content) -> pn.Card:
+    """A box that opens when its title is pressed."""
+    return pn.Card(content, header=text(f"<b>{title}</b>"), collapsed=True, sizing_mode="stretch_width", margin=(4, 8),
+                   header_background="#eef2f6", styles={"box-shadow": "none", "border": f"1px solid {EDGE}"})
+
+
 def page(*children) -> pn.Column:
     """A lab's page: its parts below one another on the page's ground."""
     styles = {"padding": "8px", "gap": "8px", "background": GROUND, "box-sizing": "border-box"}

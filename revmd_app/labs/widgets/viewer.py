@@ -192,7 +192,7 @@ SETUP = r"""
     controls.rotate(new (controls.rotation.constructor)());
     controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
     me.component.autoView();
-    setTimeout(() => view.stage.viewerControls.zoom(-0.06), 50);
+    setTimeout(() => view.stage.viewerControls.zoom(0.2), 50);
   };
   me.draw = () => {
     const c = me.component; if (!c) return;
