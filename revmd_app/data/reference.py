@@ -110,7 +110,7 @@ def argon_reference() -> dict[str, Any]:
 
 def provenance(name: str) -> dict[str, Any]:
     """How a computed table was made: the JSON file beside it."""
-    return json.loads((resources.files("revmd_app.data") / name).with_suffix(".json").read_text())
+    return json.loads((resources.files("revmd_app.data") / name.replace(".csv", ".json")).read_text())
 
 
 def _table(name: str) -> dict[str, np.ndarray]:

@@ -87,7 +87,7 @@ def lennard_jones_energy_tail(n_atoms, number_density, sigma, epsilon, cutoff) -
     U_tail = (8/3) pi N rho eps sigma^3 [ (sigma/rc)^9 / 3 - (sigma/rc)^3 ]
     (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. 2017, eq. 2.144.) Not for a shifted or switched one.
     """
-    s3 = (sigma / cutoff) ** 3
+    s3 = jnp.asarray(sigma / cutoff) ** 3
     return 8 / 3 * jnp.pi * n_atoms * number_density * epsilon * sigma**3 * (s3**3 / 3 - s3)
 
 
@@ -97,7 +97,7 @@ def lennard_jones_pressure_tail(number_density, sigma, epsilon, cutoff) -> Scala
     p_tail = (16/3) pi rho^2 eps sigma^3 [ (2/3) (sigma/rc)^9 - (sigma/rc)^3 ]
     (Allen and Tildesley, eq. 2.144.)
     """
-    s3 = (sigma / cutoff) ** 3
+    s3 = jnp.asarray(sigma / cutoff) ** 3
     return 16 / 3 * jnp.pi * number_density**2 * epsilon * sigma**3 * (2 / 3 * s3**3 - s3)
 
 

@@ -22,6 +22,7 @@ class Nothing(Potential):
         return 0.0 * jnp.sum(snapshot.centred_positions)
 
 
+@pytest.mark.slow
 def test_ideal_gas_volume():
     """p(V) ~ V^N exp(-p V / k T): <V> = (N + 1) k T / p and var V = (N + 1) (k T / p)^2."""
     n, kt, pressure = 15, 2.0, 0.5
@@ -50,6 +51,7 @@ def test_ideal_gas_volume():
     np.testing.assert_allclose(np.prod(run.system.box), run.volumes[-1])
 
 
+@pytest.mark.slow
 def test_dimers_count_as_molecules():
     """N in the acceptance is the number of molecules: 8 dimers of 16 atoms have <V> = 9 k T / p."""
     n, kt, pressure = 8, 2.0, 0.5

@@ -19,6 +19,8 @@ from revmd_app.observables import (
 from revmd_app.systems import lennard_jones_fluid, prepared
 from revmd_app.systems.prepare import equilibrate
 
+pytestmark = pytest.mark.slow
+
 
 def measure(case, observe, n_steps, sample_every=20):
     """A series at a friction that forgets fast: averages do not depend on it."""
