@@ -144,7 +144,8 @@ def view(world: World, moving: Moving, offset=None) -> Snapshot:
 
 def force_view(world: World, position, verlet) -> Snapshot:
     """A snapshot that is good for forces only: no velocities."""
-    lattice = (position >> 32).astype(jnp.int32)
+    # a barrier, or XLA repeats the 64-bit shift for every pair
+    lattice = jax.lax.optimization_barrier((position >> 32).astype(jnp.int32))
     return Snapshot(
         system=world.system,
         lattice=lattice,

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from revmd_app.engine.lattice import Snapshot
 from revmd_app.engine.system import System
 from revmd_app.potentials import kernels
+from revmd_app.potentials.reciprocal import inverse, inverse_sqrt
 
 TRUNCATIONS = ("plain", "shifted", "switched")
 
@@ -175,7 +176,7 @@ class PairPotential(Potential):
     def pair_radial_force(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
         """-u'(r)/r of the bare `pair_energy` (kJ/mol/nm^2) as a function of r^2. Override it with a closed form for speed."""
         r = jnp.sqrt(r2)
-        return -jax.jvp(self.pair_energy, (r,), (jnp.ones_like(r),))[1] / r
+        return -jax.jvp(self.pair_energy, (r,), (jnp.ones_like(r),))[1] * inverse(r)
 
     def radial_force(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
         """phi(r^2) = -u'(r)/r of the truncated energy, for 0 < r < cutoff: the force is phi times the separation."""
@@ -183,7 +184,7 @@ class PairPotential(Potential):
             return self.pair_radial_force(r2)
         if self.truncation == "shifted":
             slope = -self.cutoff * self.pair_radial_force(jnp.asarray(self.cutoff**2, r2.dtype))
-            return self.pair_radial_force(r2) + slope * jax.lax.rsqrt(r2)
+            return self.pair_radial_force(r2) + slope * inverse_sqrt(r2)
         r = jnp.sqrt(r2)
         t = jnp.clip((r / self.cutoff - self.switch_start) / (1 - self.switch_start), 0.0, 1.0)
         switch = 1 - t * t * t * (10 - 15 * t + 6 * t * t)

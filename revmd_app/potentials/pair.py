@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from revmd_app.potentials.base import PairPotential, Parameter, parameter
+from revmd_app.potentials.reciprocal import inverse
 
 MINIMUM = 2.0 ** (1.0 / 6.0)
 """The Lennard-Jones minimum in units of sigma."""
@@ -58,7 +59,7 @@ class LennardJones(RadialForm):
         return 4 * self.epsilon * (s6 * s6 - s6)
 
     def pair_radial_force(self, r2):
-        inverse2 = 1 / r2
+        inverse2 = inverse(r2)
         q2 = self.sigma * self.sigma * inverse2
         s6 = q2 * q2 * q2
         return 24 * self.epsilon * inverse2 * s6 * (2 * s6 - 1)
@@ -120,7 +121,7 @@ class WeeksChandlerAndersen(RadialForm):
         return jnp.where(repulsive, 4 * self.epsilon * (s6 * s6 - s6) + self.epsilon, 0.0)
 
     def pair_radial_force(self, r2):
-        inverse2 = 1 / r2
+        inverse2 = inverse(r2)
         q2 = self.sigma * self.sigma * inverse2
         s6 = q2 * q2 * q2
         return jnp.where(s6 > 0.5, 24 * self.epsilon * inverse2 * s6 * (2 * s6 - 1), 0.0)
