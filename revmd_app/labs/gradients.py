@@ -11,6 +11,7 @@ from revmd_app.labs.gradients_model import LOSSES, NAMES, GradientsModel
 from revmd_app.labs.gradients_plots import Forest, table
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.jobs import Job
+from revmd_app.labs.widgets.plots import soon
 
 PERIOD = 150
 """Milliseconds between two looks into the mailbox."""
@@ -141,7 +142,7 @@ class GradientsLab(pn.viewable.Viewer):
             self.model.end("done")
 
     def _draw(self) -> None:
-        self.forest.draw()
+        soon(self.forest.draw)
         self.table.object = table(self.model)
 
     def _tell(self) -> None:

@@ -11,6 +11,7 @@ from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.tune_plots import Curves, Meters, Structure
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.jobs import Job
+from revmd_app.labs.widgets.plots import soon
 from revmd_app.labs.widgets.viewer import AtomsView
 
 PERIOD = 66
@@ -39,7 +40,7 @@ class TuneLab(pn.viewable.Viewer):
         self._new_liquid()
         self._layout = self._arrange()
         model.param.watch(self._new_liquid, "case")
-        model.param.watch(lambda *_: self.curves.draw(), "potential")
+        model.param.watch(lambda *_: soon(self.curves.draw), "potential")
         model.param.watch(self._send, WATCHED)
         model.param.watch(self._tell, ["message", "state"])
         self._tell()
@@ -137,8 +138,8 @@ class TuneLab(pn.viewable.Viewer):
         self.atoms.show(element_names(case.system), np.asarray(case.system.molecule), np.asarray(start.positions),
                         np.asarray(case.system.box))
         self.structure.new_liquid()
-        self.curves.draw()
-        self.meters.draw()
+        soon(self.curves.draw)
+        soon(self.meters.draw)
         self.about[:] = tune_text.about(case)
 
     def look(self) -> None:

@@ -7,7 +7,7 @@ import panel as pn
 
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Line, LivePlot
+from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Line, LivePlot, soon
 
 GHOST = "#9aa5b1"
 
@@ -21,9 +21,9 @@ class Curves:
         ghost = Line("before", GHOST, 2, "dashed")
         bare = Line("without cutoff", ORANGE, 1.5, "dotted")
         self.energy = LivePlot(f"r ({units['length']})", f"u ({units['energy']})",
-                               {"bare": bare, "before": ghost, "now": Line("now", BLUE, 2.5)}).zero_line()
+                               {"bare": bare, "before": ghost, "now": Line("now", BLUE, 2.5)}, key="u").zero_line()
         self.force = LivePlot(f"r ({units['length']})", f"−u′ ({units['force']})",
-                              {"before": ghost, "now": Line("now", VERMILLION, 2.5)}).zero_line()
+                              {"before": ghost, "now": Line("now", VERMILLION, 2.5)}, key="force").zero_line()
 
     def draw(self) -> None:
         """Redraw both from the model."""
@@ -50,10 +50,10 @@ class Structure(pn.viewable.Viewer):
         self.plot = LivePlot("r (nm)", "g(r)", {
             "known": Line("reference", GREEN, 3, "solid", 0.75), "old": Line("before the change", GHOST, 1.5, "dashed"),
             "now": Line("simulation", BLUE, 2.5),
-        })
+        }, key="g(r)")
         self.pair = pn.widgets.RadioButtonGroup(options=["–"], margin=(0, 4), button_style="outline",
                                                 stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"])
-        self.pair.param.watch(lambda *_: self.draw(), "value")
+        self.pair.param.watch(lambda *_: soon(self.draw), "value")
         self.age = look.text("", margin=(3, 8), styles={"font-size": "12px"})
         self.source = look.text("", margin=(0, 8, 2, 8), styles={"font-size": "11px", "color": MUTED})
 
@@ -61,8 +61,7 @@ class Structure(pn.viewable.Viewer):
         """Offer the pairs of species of this system and draw what is known of them."""
         names = self.model.rdf_names
         self.pair.param.update(options=names, value=names[0], visible=len(names) > 1)
-        self.plot.figure.xaxis.axis_label = f"r ({self.model.units['length']})"
-        self.draw()
+        soon(self.draw)
 
     def draw(self) -> None:
         """Redraw from the model's latest frame."""
@@ -71,6 +70,7 @@ class Structure(pn.viewable.Viewer):
         known = model.reference(name)
         none = np.zeros(0)
         far = model.rdf_range
+        self.plot.figure.xaxis.axis_label = f"r ({model.units['length']})"
         if known is None:
             self.plot.set("known", none, none)
             self.source.object = "No published g(r) for this system."
@@ -121,7 +121,7 @@ class Meters:
             lines = {"now": Line("", colour, 1.6)}
             if name == "temperature":
                 lines = {"target": Line("", MUTED, 1.2, "dashed"), **lines}
-            self.plots[name] = LivePlot("time (ps)", "", lines, compact=True, legend=False)
+            self.plots[name] = LivePlot("time (ps)", "", lines, compact=True, legend=False, key=name)
 
     def cards(self) -> list[pn.Column]:
         """The four cards."""

@@ -6,7 +6,7 @@ Colours are Okabe and Ito's, told apart with any colour vision; lines differ in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import panel as pn
@@ -29,11 +29,11 @@ class Line:
 class LivePlot(pn.viewable.Viewer):
     """A line plot with named series. `set(name, x, y)` redraws one; `fit()` moves the ranges when they no longer suit.
 
-    Axis labels state the quantity and its unit.
+    Axis labels state the quantity and its unit. `key` distinguishes this plot's data sources by name in the browser.
     """
 
     def __init__(self, x_label: str, y_label: str, lines: dict[str, Line], *, title="", compact=False, legend=True,
-                 legend_location="top_right", **pane):
+                 legend_location="top_right", key="", **pane):
         super().__init__()
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0, 1)
         self.figure = figure(
@@ -48,7 +48,7 @@ class LivePlot(pn.viewable.Viewer):
         self.sources: dict[str, ColumnDataSource] = {}
         self._legend: dict = {}  # entries of the legend, hidden while there is nothing to see
         for name, line in lines.items():
-            self.sources[name] = source = ColumnDataSource({"x": np.zeros(0), "y": np.zeros(0)}, name=name)
+            self.sources[name] = source = ColumnDataSource({"x": np.zeros(0), "y": np.zeros(0)}, name=f"{name} {key}".strip())
             label = {"legend_label": line.label} if line.label and legend else {}
             self.figure.line("x", "y", source=source, line_color=line.color, line_width=line.width,
                              line_dash=line.dash, line_alpha=line.alpha, **label)
@@ -98,6 +98,18 @@ class LivePlot(pn.viewable.Viewer):
 
     def __panel__(self):
         return self.pane
+
+
+def soon(draw: Callable[[], None]) -> None:
+    """Draw with the document locked, as writing to a Bokeh model demands.
+
+    Panel handles the events of widgets made with `from_param` without that lock; a next-tick callback holds it.
+    """
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        draw()
+    else:
+        document.add_next_tick_callback(draw)
 
 
 def push(pane) -> None:

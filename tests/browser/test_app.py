@@ -1,0 +1,127 @@
+"""What a person presses and sees: moving atoms, bending curves, typed formulas, a comparison of gradients."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+PATIENCE = 150
+
+DATA = """name => { for (const doc of Bokeh.documents) for (const m of doc._all_models.values())
+  if (m.type === 'ColumnDataSource' && m.name === name && m.data.y.length) return Array.from(m.data.y); return null }"""
+
+
+def picture(page):
+    """Grey values of the atoms' canvas."""
+    shot = page.locator(".revmd-atoms canvas").first.screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("L"), dtype=int)
+
+
+def wait_until(page, condition, what, seconds=PATIENCE):
+    """Ask again and again until the condition holds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value is not None and value is not False:
+            return value
+        page.wait_for_timeout(200)
+    raise AssertionError(f"after {seconds} s still not: {what}")
+
+
+def moves(page):
+    """Wait until atoms are drawn and a good part of the canvas changes."""
+    page.locator(".revmd-atoms canvas").first.wait_for()
+    wait_until(page, lambda: (picture(page) < 235).sum() > 3000, "atoms drawn")
+    page.get_by_text("t = ").wait_for()
+    before = picture(page)
+    changed = lambda: len(now := picture(page)) == len(before) and (np.abs(now - before) > 40).sum() > 800
+    wait_until(page, changed, "atoms moving")
+
+
+def drawn(page):
+    """Energies of the u(r) curve now drawn, or None."""
+    return page.evaluate(DATA, "now u")
+
+
+def clock(page):
+    """The simulated time that the page shows."""
+    return float(page.get_by_text("t = ").inner_text().split()[2])
+
+
+@pytest.fixture
+def lab(offline_page, app_url):
+    offline_page.goto(app_url)
+    return offline_page
+
+
+def test_argon_moves_and_a_slider_bends_the_curve_and_reaches_the_liquid(lab):
+    moves(lab)
+    assert lab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    depth, pressure = min(drawn(lab)), lab.get_by_text("Pressure").first
+    pressure.wait_for()
+    slider = lab.get_by_role("slider").nth(1)  # ε
+    slider.focus()
+    for _ in range(40):
+        lab.keyboard.press("ArrowRight")
+    wait_until(lab, lambda: min(drawn(lab)) < 1.5 * depth, "a deeper well")
+    assert lab.evaluate(DATA, "before u") is not None  # the ghost
+    energy = lambda: min(lab.evaluate(DATA, "now potential")) < -5.6
+    wait_until(lab, energy, "a lower energy of the liquid")
+
+
+def test_water_moves_and_its_rdf_stands_on_sopers(lab):
+    lab.get_by_label("System").first.select_option("Water, 64 molecules")
+    wait_until(lab, lambda: lab.get_by_role("button", name="O–H").is_visible(), "the choice of pairs")
+    moves(lab)
+    lab.get_by_text("Soper, ISRN").wait_for()
+    wait_until(lab, lambda: max(lab.evaluate(DATA, "now g(r)") or [0]) > 2, "a first peak")
+
+
+def test_pause_step_and_reset(lab):
+    moves(lab)
+    lab.get_by_role("button", name="Pause").click()
+    lab.get_by_role("button", name="Run").wait_for()
+    lab.wait_for_timeout(1500)
+    paused = clock(lab)
+    lab.get_by_role("button", name="Step").click()
+    wait_until(lab, lambda: clock(lab) > paused, "one step on")
+    stepped = clock(lab)
+    lab.wait_for_timeout(1500)
+    assert clock(lab) == stepped
+    lab.get_by_role("button", name="Reset").click()
+    wait_until(lab, lambda: clock(lab) < paused or clock(lab) != stepped, "a new start")
+
+
+def test_a_typed_formula_becomes_sliders_and_a_hostile_one_a_sentence(lab):
+    moves(lab)
+    lab.get_by_label("Pair potential u(r)").select_option("Typed formula")
+    box = lab.get_by_label("u(r) =")
+    box.fill("A*exp(-B*r) - C/r^6")
+    box.press("Enter")
+    lab.get_by_text("B:").wait_for()
+    lab.get_by_text("C:").wait_for()
+    box.fill("__import__('os').system('true')*r")
+    box.press("Enter")
+    lab.get_by_text("The formula cannot be used").wait_for()
+    lab.get_by_text("B:").wait_for()  # the last good one goes on
+
+
+def test_a_comparison_of_gradients_finishes_and_another_is_cancelled(lab):
+    lab.get_by_text("3 Gradients").click()
+    lab.get_by_label("Loss L").select_option("Velocity autocorrelation")
+    lab.get_by_label("Steps a run").select_option("50")
+    lab.get_by_label("Replicas").select_option("2")
+    lab.get_by_role("button", name="Compare").click()
+    lab.get_by_text("Finished in").wait_for(timeout=280_000)
+    table = lab.locator("table").first.inner_text()
+    assert "Reversible" in table
+    assert "order of its samples in time" in table  # why reweighting refuses
+    lab.get_by_label("Replicas").select_option("32")
+    lab.get_by_text("The settings have changed").wait_for()
+    lab.get_by_role("button", name="Compare").click()
+    lab.get_by_text("compiling").first.wait_for()
+    lab.get_by_role("button", name="Cancel").click()
+    lab.get_by_text("Cancelled").wait_for(timeout=10_000)
