@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from revmd_app.observables import momentum, temperature
-from revmd_app.systems import CASES, build, prepared, store
+from revmd_app.systems import CASES, argon_rdf, build, prepared, store
 from revmd_app.systems.prepare import PROTOCOLS, Protocol, equilibrate, main
 
 SHIPPED = [(name, n) for name, entry in CASES.items() for n in entry.shipped]
@@ -123,3 +123,18 @@ def test_the_command(tmp_path, quick, capsys):
         main(["argon"])
     with pytest.raises(ValueError, match="takes a whole number"):
         main(["argon", "7"])
+
+
+def test_the_command_for_the_reference(tmp_path, quick, monkeypatch):
+    """A short run of the small system: the table has the shape that is read, and the record says what was run."""
+    for name, value in {"N_ATOMS": 108, "CUTOFF": 0.8, "N_FRAMES": 12, "STEPS_PER_FRAME": 2, "R_MAX": 0.8}.items():
+        monkeypatch.setattr(argon_rdf, name, value)
+    assert main(["--reference", "--to", str(tmp_path)]) == 0
+    lines = [line for line in (tmp_path / "argon_rahman_rdf.csv").read_text().splitlines() if not line.startswith("#")]
+    table = np.array([line.split(",") for line in lines[1:]], dtype=float)
+    assert lines[0] == "r,g,error"
+    assert table.shape == (argon_rdf.N_BINS, 3)
+    assert np.isfinite(table).all()
+    record = json.loads((tmp_path / "argon_rahman_rdf.json").read_text())
+    assert "108 atoms" in record["method"]
+    assert {"command", "seconds", "versions"} <= set(record)

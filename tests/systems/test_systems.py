@@ -17,6 +17,7 @@ from revmd_app.systems import (
     water,
 )
 from revmd_app.systems.arrangement import fcc_sites, random_rotations
+from revmd_app.systems.case import check_options
 
 MINIMUM_DISTANCE = 0.25  # nm
 
@@ -135,12 +136,14 @@ def test_the_menu(name):
     assert entry.smallest <= min(entry.suggested)
     assert max(entry.suggested) <= entry.largest
     assert set(entry.shipped) <= set(entry.suggested)
-    for n in (entry.smallest - 1, entry.largest + 1, 10.5):
+    for n in (entry.smallest - 1, entry.largest + 1):
         with pytest.raises(ValueError, match="takes a whole number"):
             build(name, n)
 
 
 def test_bad_options_are_one_sentence():
+    with pytest.raises(ValueError, match="takes a whole number of atoms from 108 to 4,000, not 110.5"):
+        check_options("argon", 110.5, 108, 4000, "atoms", density=1.0, temperature=1.0)
     with pytest.raises(ValueError, match="there is no system 'helium'"):
         build("helium", 108)
     with pytest.raises(ValueError, match="temperature of argon must be positive"):
