@@ -30,7 +30,7 @@ What this model of argon cannot show
   Lennard-Jones parameters were fitted to make up for it, so they are not those of two argon atoms in vacuum.
 * The attraction ends at 0.85 nm (2.5 sigma), and by default is shifted there so that energy and force vanish smoothly.
   That makes the liquid less cohesive than the full Lennard-Jones fluid: per atom the energy lies about 1.5 kJ/mol
-  higher, and the pressure about 450 bar higher. Structure hardly changes.
+  higher, and the pressure about 500 bar higher. Structure hardly changes.
 * At 94.4 K and 1.374 g/cm^3 argon is a compressed liquid near its vapour-pressure curve. A change of epsilon at fixed
   volume changes the pressure, not the density: with a weak attraction you see a dense supercritical-like fluid, with a
   strong one a stretched liquid that may tear or freeze, which takes longer than you will wait.
