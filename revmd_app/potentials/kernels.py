@@ -22,8 +22,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
 
-FORCE_UNROLL = 4
-"""Neighbours met in one pass of a force: the fastest of 1, 2, 4, 8 on one core; larger bodies stop being fused."""
+FORCE_UNROLL = {"dense": 4, "list": 1}
+"""Neighbours met in one pass of a force. Unrolled copies of one line may be rounded differently (one with a fused
+multiply-add, another without); a neighbour's place in a list depends on when the list was built, so there one line must
+serve every neighbour. Among all pairs each has its fixed place."""
 ARRAY_PAIRS = 300 * 300
 """Up to so many pairs, the products of the reverse pass are faster from pair arrays, which then stay in the cache."""
 
@@ -200,7 +202,7 @@ def _forces_on(potential, snapshot, block):
         return [f + phi * x for f, x in zip(force, d, strict=True)]
 
     zero = jnp.zeros(block.a1 - block.a0, snapshot.dtype)
-    force = jnp.stack(_passes(rows, FORCE_UNROLL, meet, [zero] * 3))
+    force = jnp.stack(_passes(rows, FORCE_UNROLL[rows.layout], meet, [zero] * 3))
     return force if weights is None else force * weights[block.a]
 
 
