@@ -14,7 +14,7 @@ FONT_AWESOME = "static/extensions/panel/bundled/font-awesome/css/all.min.css"
 
 
 def prepare() -> None:
-    """Load Panel's extensions from this server only. Panel names a copy of Font Awesome on a CDN: take its bundled one."""
+    """Load Panel's extensions from this server only, and the bundled Font Awesome instead of the one on a CDN."""
     pn.extension("ipywidgets", "katex", "tabulator", notifications=False)
     pn.config.css_files[:] = [FONT_AWESOME]
     pn.config.raw_css[:] = [look.PAGE_CSS]
@@ -26,12 +26,20 @@ def page() -> pn.viewable.Viewable:
     """The whole page of one visitor, with the first liquid already on its way."""
     prepare()
     tune, gradients = TuneLab(), GradientsLab()
-    tabs = pn.Tabs(("1  Tune", tune), ("3  Gradients", gradients), sizing_mode="stretch_both", stylesheets=[look.TABS_CSS], margin=0)
+    tabs = pn.Tabs(
+        ("1  Tune", tune),
+        ("3  Gradients", gradients),
+        sizing_mode="stretch_both",
+        stylesheets=[look.TABS_CSS],
+        margin=0,
+    )
     pn.state.onload(tune.start)
     return tabs
 
 
-def serve(port: int = 5006, address: str = "localhost", show: bool = True, websocket_origin=None, prefix: str = "") -> None:
+def serve(
+    port: int = 5006, address: str = "localhost", show: bool = True, websocket_origin=None, prefix: str = ""
+) -> None:
     """Serve the laboratory until Ctrl-C. `websocket_origin` ("*" for any) and `prefix` are for use behind a proxy."""
     origin = [websocket_origin] if isinstance(websocket_origin, str) else websocket_origin
     options = {} if origin is None else {"websocket_origin": origin}

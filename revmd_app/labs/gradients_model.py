@@ -13,6 +13,7 @@ import param
 
 from revmd_app.gradients import ESTIMATORS
 from revmd_app.labs import knobs
+from revmd_app.labs.knobs import Knob
 from revmd_app.labs.sentences import as_sentence
 from revmd_app.systems import build
 
@@ -34,7 +35,9 @@ class Loss(NamedTuple):
 
 LOSSES: dict[str, Loss] = {
     "g(r) against the reference": Loss("L = ∫ (⟨g⟩ − g_ref)² dr / r_max", {"md": "", "reduced": ""}, "average"),
-    "g(r), loss of each snapshot (biased)": Loss("L = ⟨ ∫ (g − g_ref)² dr ⟩ / r_max", {"md": "", "reduced": ""}, "snapshots"),
+    "g(r), loss of each snapshot (biased)": Loss(
+        "L = ⟨ ∫ (g − g_ref)² dr ⟩ / r_max", {"md": "", "reduced": ""}, "snapshots"
+    ),
     "Potential energy": Loss("L = ⟨U⟩ / molecules", {"md": "kJ/mol", "reduced": "ε₀"}, "average"),
     "Pressure": Loss("L = ⟨p⟩", {"md": "bar", "reduced": "ε₀/σ₀³"}, "average"),
     "Velocity autocorrelation": Loss("L = Σ C(t)² / C(0)² over lags", {"md": "", "reduced": ""}, "series"),
@@ -64,7 +67,9 @@ class GradientsModel(param.Parameterized):
     liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
     loss = param.Selector(default="g(r) against the reference", objects=list(LOSSES), label="Loss L")
     parameter = param.Selector(default=None, objects=[None], label="Gradient with respect to")
-    estimators = param.ListSelector(default=["reversible", "finite_difference", "reweighting"], objects=list(ESTIMATORS))
+    estimators = param.ListSelector(
+        default=["reversible", "finite_difference", "reweighting"], objects=list(ESTIMATORS)
+    )
     n_steps = param.Selector(default=200, objects=list(LENGTHS), label="Steps a run")
     sample_every = param.Selector(default=10, objects=list(SAMPLINGS), label="Steps a sample")
     replicas = param.Selector(default=8, objects=list(REPLICAS), label="Replicas")
@@ -97,12 +102,12 @@ class GradientsModel(param.Parameterized):
             self.rows, self.fraction = [], 0.0
             self._computed = None
 
-    def label(self, knob: knobs.Knob) -> str:
+    def label(self, knob: Knob) -> str:
         """The knob's symbol, with its term where the symbol alone says too little."""
         return knob.parameter.label if knob.of_pair else f"{knob.parameter.label} ({knob.where})"
 
     @property
-    def knob(self) -> knobs.Knob:
+    def knob(self) -> Knob:
         """The knob of the chosen parameter."""
         return next(k for k in self.knobs if self.label(k) == self.parameter)
 
@@ -177,15 +182,22 @@ class GradientsModel(param.Parameterized):
         first = (self._clock[min(done, n)] - self._clock[0]) / min(done, n)
         later = (self._clock[done] - self._clock[n]) / (done - n) if done > n else 0.05 * first
         seconds = max(0, n - done) * first + (total - max(done, n)) * later
-        return f" · about {math.ceil(seconds)} s left" if seconds < 90 else f" · about {math.ceil(seconds / 60)} min left"
+        return (
+            f" · about {math.ceil(seconds)} s left" if seconds < 90 else f" · about {math.ceil(seconds / 60)} min left"
+        )
 
     def end(self, state: str, message: str = "") -> None:
         """The comparison is over: "done", "cancelled" or "failed"."""
         seconds = time.monotonic() - self._clock[0]
-        words = message or {"done": f"Finished in {seconds:.0f} s.", "cancelled": "Cancelled; what came before stays."}[state]
+        words = (
+            message
+            or {"done": f"Finished in {seconds:.0f} s.", "cancelled": "Cancelled; what came before stays."}[state]
+        )
         self.param.update(state=state, message=words, **({"fraction": 1.0} if state == "done" else {}))
 
-    @param.depends("liquid", "loss", "values", "n_steps", "sample_every", "replicas", "truncate", "estimators", watch=True)
+    @param.depends(
+        "liquid", "loss", "values", "n_steps", "sample_every", "replicas", "truncate", "estimators", watch=True
+    )
     def _compare_with_computed(self) -> None:
         """Results of other settings must not pass for these."""
         if self._computed is None:

@@ -36,7 +36,9 @@ class Forest:
         self.panes = [pn.pane.Bokeh(p, sizing_mode="stretch_both") for p in (self.gradient, self.seconds, self.memory)]
 
     def _figure(self, **options):
-        return figure(y_range=self.rows, toolbar_location=None, tools="", sizing_mode="stretch_both", min_height=180, **options)
+        return figure(
+            y_range=self.rows, toolbar_location=None, tools="", sizing_mode="stretch_both", min_height=180, **options
+        )
 
     def _gradient(self):
         plot = self._figure(x_range=self.x_range)
@@ -81,7 +83,9 @@ class Forest:
 
 def colour(row: dict[str, Any]) -> str:
     """Blue: exact for the run. Orange and vermillion: from fluctuations. Green: finite difference."""
-    return {"finite_difference": GREEN, "reweighting": VERMILLION, "path_reweighting": ORANGE}.get(row["estimator"], BLUE)
+    return {"finite_difference": GREEN, "reweighting": VERMILLION, "path_reweighting": ORANGE}.get(
+        row["estimator"], BLUE
+    )
 
 
 def forest(rows: list[dict[str, Any]]) -> dict[str, list]:
@@ -103,8 +107,9 @@ def scatter(rows: list[dict[str, Any]]) -> dict[str, list]:
 
 
 def span(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """A range that holds zero and every estimate with two standard errors; stray replicas may fall outside."""
-    data = forest(rows)
+    """A range that holds zero and the estimates with two standard errors, but for those that `beyond` names."""
+    out = beyond(rows)
+    data = forest([row for row in rows if NAMES[row["estimator"]] not in out])
     values = np.array([0.0, *data["low2"], *data["high2"]])
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
@@ -112,21 +117,47 @@ def span(rows: list[dict[str, Any]]) -> tuple[float, float]:
     return low - room, high + room
 
 
-HEADS = ("Estimator", "L", "dL/dθ", "± standard error", "explicit part", "response part", "time a replica", "time to compile",
-         "peak memory", "force evaluations", "replicas")
+def beyond(rows: list[dict[str, Any]]) -> list[str]:
+    """Estimators with error bars so long that the others could not be told apart on one axis: the plot says so."""
+    errors = {NAMES[r["estimator"]]: r["standard_error"] for r in rows if not r["refused"]}
+    known = [e for e in errors.values() if e is not None and math.isfinite(e)]
+    return [name for name, e in errors.items() if e is not None and e > LONG * float(np.median(known))] if known else []
+
+
+LONG = 8.0
+"""Times the median standard error."""
+
+
+HEADS = (
+    "Estimator",
+    "L",
+    "dL/dθ",
+    "± standard error",
+    "explicit part",
+    "response part",
+    "time a replica",
+    "time to compile",
+    "peak memory",
+    "force evaluations",
+    "replicas",
+)
 
 
 def table(model: GradientsModel) -> str:
     """The results as an HTML table; a refused estimator gives its reason instead."""
     heads = [h.replace("dL/dθ", f"dL/d{model.parameter}") for h in HEADS]
     units = ["", model.unit, *[model.gradient_unit] * 4, "s", "s", "MB", "", ""]
-    top = "".join(f"<th style='{CELL};white-space:normal;text-align:{'left' if i == 0 else 'right'};font-weight:600'>{html.escape(h)}"
-                  f"<div style='font-weight:400;color:{MUTED};font-size:11px;min-height:13px'>{html.escape(u)}</div></th>"
-                  for i, (h, u) in enumerate(zip(heads, units, strict=True)))
+    top = "".join(
+        f"<th style='{CELL};white-space:normal;text-align:{'right' if i else 'left'};font-weight:600'>{html.escape(h)}"
+        f"<div style='font-weight:400;color:{MUTED};font-size:11px;min-height:13px'>{html.escape(u)}</div></th>"
+        for i, (h, u) in enumerate(zip(heads, units, strict=True))
+    )
     body = "".join(_row(row) for row in model.chosen_rows())
     if not body:
-        body = f"<tr><td colspan='{len(HEADS)}' style='{CELL};color:{MUTED}'>Press Compare. Results come in one by one.</td></tr>"
-    return f"<table style='border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums'><tr>{top}</tr>{body}</table>"
+        words = "Press Compare. Results come in one by one."
+        body = f"<tr><td colspan='{len(HEADS)}' style='{CELL};color:{MUTED}'>{words}</td></tr>"
+    look = "border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums"
+    return f"<table style='{look}'><tr>{top}</tr>{body}</table>"
 
 
 CELL = "padding:4px 7px;border-bottom:1px solid #e6eaf0;font-size:12.5px;white-space:nowrap;vertical-align:bottom"
@@ -135,12 +166,20 @@ CELL = "padding:4px 7px;border-bottom:1px solid #e6eaf0;font-size:12.5px;white-s
 def _row(row: dict[str, Any]) -> str:
     name = f"<td style='{CELL};border-left:4px solid {colour(row)}'>{NAMES[row['estimator']]}</td>"
     if row["refused"]:
-        why = html.escape(row["refused"])
-        return f"<tr>{name}<td colspan='{len(HEADS) - 1}' style='{CELL};white-space:normal;color:#8a2f00'>refused: {why}</td></tr>"
+        why, wide = html.escape(row["refused"]), len(HEADS) - 1
+        return (
+            f"<tr>{name}<td colspan='{wide}' style='{CELL};white-space:normal;color:#8a2f00'>refused: {why}</td></tr>"
+        )
     cells = [
-        _number(row["value"]), f"<b>{_number(row['gradient'])}</b>", f"± {_number(row['standard_error'])}",
-        _number(row["explicit"]), _number(row["response"]), _number(row["seconds"] / row["replicas"], 3),
-        _number(row["compile_seconds"], 2), _number(row["peak_bytes"] / 1e6, 3), f"{row['force_evaluations']:,}".replace(",", " "),
+        _number(row["value"]),
+        f"<b>{_number(row['gradient'])}</b>",
+        f"± {_number(row['standard_error'])}",
+        _number(row["explicit"]),
+        _number(row["response"]),
+        _number(row["seconds"] / row["replicas"], 3),
+        _number(row["compile_seconds"], 2),
+        _number(row["peak_bytes"] / 1e6, 3),
+        f"{row['force_evaluations']:,}".replace(",", " "),
         str(row["replicas"]),
     ]
     return f"<tr>{name}" + "".join(f"<td style='{CELL};text-align:right'>{cell}</td>" for cell in cells) + "</tr>"
@@ -148,4 +187,3 @@ def _row(row: dict[str, Any]) -> str:
 
 def _number(x, digits: int = 4) -> str:
     return "—" if x is None or not math.isfinite(x) else significant(x, digits)
-

@@ -1,4 +1,4 @@
-"""The comparison behind Lab 3, in its own process: estimators run in turns, and each result goes to the page at once."""
+"""The comparison behind Lab 3, in its own process: estimators run in turns, each result goes to the page at once."""
 
 from __future__ import annotations
 
@@ -38,8 +38,15 @@ def run(link: Link, request: dict[str, Any]) -> None:
         cancelled=link.cancelled,
     )
     for progress in steps:
-        link.post("progress", {"rows": rows_of(progress), "done": progress.done, "total": progress.total,
-                               "message": progress.message.replace("_", " ")})
+        link.post(
+            "progress",
+            {
+                "rows": rows_of(progress),
+                "done": progress.done,
+                "total": progress.total,
+                "message": progress.message.replace("_", " "),
+            },
+        )
 
 
 def rows_of(progress) -> list[dict[str, Any]]:
@@ -73,12 +80,12 @@ def _structure(case: Case, request):
     half = float(np.min(np.asarray(case.system.box))) / 2
     rdf = RadialDistributionFunction(first, first, r_max=half, n_bins=BINS)
     known = case.reference.get("rdf", {}).get((first, first))
-    target = np.zeros(BINS) if known is None else np.asarray(known.on(rdf.r))
-    weight = np.isfinite(target).astype(float) if known is not None else np.ones(BINS)
-    target = jnp.asarray(np.where(np.isfinite(target), target, 0.0))
     if known is None:  # a system without data is compared with an ideal gas
-        target = jnp.ones(BINS)
-    return rdf, lambda g: jnp.sum(weight * (g - target) ** 2) / BINS
+        return rdf, lambda g: jnp.sum((g - 1) ** 2) / BINS
+    on_grid = np.asarray(known.on(rdf.r))
+    comparable = np.isfinite(on_grid)
+    target = np.where(comparable, on_grid, 0.0)
+    return rdf, lambda g: jnp.sum(comparable * (g - target) ** 2) / BINS
 
 
 def _energy(case: Case, request):

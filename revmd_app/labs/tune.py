@@ -1,4 +1,4 @@
-"""Lab 1 (Tune), the view: knobs on the left, atoms in the middle, what they do on the right. The model knows the rest."""
+"""Lab 1 (Tune), the view: knobs on the left, atoms in the middle, what they do on the right."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ class TuneLab(pn.viewable.Viewer):
 
     def _make_buttons(self) -> None:
         model = self.model
-        small: dict = {"description": None, "sizing_mode": "stretch_width", "margin": (0, 4), "stylesheets": [look.WIDGET_CSS]}
+        small: dict = {
+            "description": None,
+            "sizing_mode": "stretch_width",
+            "margin": (0, 4),
+            "stylesheets": [look.WIDGET_CSS],
+        }
         self.run = look.button("Pause", button_type="primary", width=84)
         self.step = look.button("Step", width=64)
         self.reset = look.button("Reset", width=68)
@@ -66,7 +71,16 @@ class TuneLab(pn.viewable.Viewer):
 
     def _arrange(self) -> pn.viewable.Viewable:
         viewer = look.card(
-            pn.Row(self.run, self.step, self.reset, pn.layout.HSpacer(), self.clock, margin=0, height=38, sizing_mode="stretch_width"),
+            pn.Row(
+                self.run,
+                self.step,
+                self.reset,
+                pn.layout.HSpacer(),
+                self.clock,
+                margin=0,
+                height=38,
+                sizing_mode="stretch_width",
+            ),
             self.atoms,
             pn.Row(self.speed, self.representation, self.colour, margin=0, height=52, sizing_mode="stretch_width"),
             min_width=380,
@@ -74,11 +88,21 @@ class TuneLab(pn.viewable.Viewer):
         curves = pn.Row(
             look.card(look.heading("Energy of a pair"), self.curves.energy.pane),
             look.card(look.heading("Force of a pair"), self.curves.force.pane),
-            sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, min_height=190,
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"gap": "8px"},
+            min_height=190,
         )
         structure = look.card(
-            pn.Row(look.heading("Structure: g(r)"), self.structure.pair, pn.layout.HSpacer(), self.structure.age,
-                   margin=0, sizing_mode="stretch_width", height=28),
+            pn.Row(
+                look.heading("Structure: g(r)"),
+                self.structure.pair,
+                pn.layout.HSpacer(),
+                self.structure.age,
+                margin=0,
+                sizing_mode="stretch_width",
+                height=28,
+            ),
             self.structure.plot.pane,
             self.structure.source,
             min_height=230,
@@ -87,8 +111,14 @@ class TuneLab(pn.viewable.Viewer):
         top = pn.Row(viewer, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
         meters = pn.Row(*self.meters.cards(), sizing_mode="stretch_width", height=158, margin=0, styles={"gap": "8px"})
         stage = pn.Column(self.status, top, meters, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
-        bench = pn.Row(self.controls, stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"},
-                       stylesheets=[look.SCREEN_CSS])
+        bench = pn.Row(
+            self.controls,
+            stage,
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"gap": "8px"},
+            stylesheets=[look.SCREEN_CSS],
+        )
         return look.page(bench, self.about)
 
     # ------------------------------------------------------------------------------------------------------- effects
@@ -135,8 +165,12 @@ class TuneLab(pn.viewable.Viewer):
     def _new_liquid(self, *_) -> None:
         case = self.model.case
         start = case.snapshot()
-        self.atoms.show(element_names(case.system), np.asarray(case.system.molecule), np.asarray(start.positions),
-                        np.asarray(case.system.box))
+        self.atoms.show(
+            element_names(case.system),
+            np.asarray(case.system.molecule),
+            np.asarray(start.positions),
+            np.asarray(case.system.box),
+        )
         self.structure.new_liquid()
         soon(self.curves.draw)
         soon(self.meters.draw)
@@ -153,19 +187,21 @@ class TuneLab(pn.viewable.Viewer):
             self.model.state = "compiling"
             self._tell()
         if "exploded" in messages:
-            self.model.message, self.model.state = messages["exploded"], "exploded"
+            words = f"{messages['exploded']} You see the last good state: press Reset to begin again."
+            self.model.param.update(message=words, state="exploded")
         if "error" in messages:
-            self.model.message, self.model.state = messages["error"], "failed"
+            self.model.param.update(message=messages["error"], state="failed")
         if "frame" in messages and self.model.take(messages["frame"]):
-            self._show_frame()
+            self._show_frame(messages["frame"])
 
-    def _show_frame(self) -> None:
-        frame, model = self.model.frame, self.model
+    def _show_frame(self, frame) -> None:
+        model = self.model
         self.atoms.move(frame["positions"], frame["kinetic"])
         if model.state in ("starting", "compiling") and frame["time"] > 0:
             model.state = "running" if model.running else "paused"
         if self._ticks % SLOW == 0 or not model.running:
-            self.clock.object = f"t = {look.readable(frame['time'])} {model.units['time']}"
+            time = f"t = {look.readable(frame['time'])} {model.units['time']}"
+            self.clock.object = f"{self.atoms.legend()} &emsp; {time}"
             self.structure.draw()
             self.meters.draw()
 

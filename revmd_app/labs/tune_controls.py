@@ -10,7 +10,7 @@ from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.look import Slider
 
 FORMULA_HELP = (
-    "Any name but <code>r</code> becomes a slider. Use + − * / **, exp, log, sqrt, and distances in the unit of the plot."
+    "Any name but <code>r</code> becomes a slider. Use + - * / ^ and exp, log, sqrt; distances are in the plot's unit."
 )
 
 
@@ -21,7 +21,12 @@ class Controls(pn.viewable.Viewer):
         super().__init__()
         self.model = model
         self._sliders: dict[str, Slider] = {}
-        common: dict = {"description": None, "sizing_mode": "stretch_width", "margin": (1, 8, 3, 8), "stylesheets": [look.WIDGET_CSS]}
+        common: dict = {
+            "description": None,
+            "sizing_mode": "stretch_width",
+            "margin": (1, 8, 3, 8),
+            "stylesheets": [look.WIDGET_CSS],
+        }
         self.liquid = pn.widgets.Select.from_param(model.param.liquid, **common)
         self.form = pn.widgets.Select.from_param(model.param.form, **common)
         self.formula = pn.widgets.TextInput.from_param(model.param.formula, **common)
@@ -42,10 +47,21 @@ class Controls(pn.viewable.Viewer):
         self._new_knobs()
         self._formula_shown()
         self._layout = look.card(
-            self.liquid, self.form, self.formula, self.formula_help, self.pair_knobs, self.other, self.cutoff,
-            self.truncation, look.heading("Dynamics"), self.dynamics,
-            look.heading("Averages"), pn.Row(self.memory, self.restart, margin=0, sizing_mode="stretch_width"),
-            width=292, sizing_mode="stretch_height", scroll=True,
+            self.liquid,
+            self.form,
+            self.formula,
+            self.formula_help,
+            self.pair_knobs,
+            self.other,
+            self.cutoff,
+            self.truncation,
+            look.heading("Dynamics"),
+            self.dynamics,
+            look.heading("Averages"),
+            pn.Row(self.memory, self.restart, margin=0, sizing_mode="stretch_width"),
+            width=292,
+            sizing_mode="stretch_height",
+            scroll=True,
         )
 
     def _formula_shown(self, *_) -> None:
@@ -60,8 +76,15 @@ class Controls(pn.viewable.Viewer):
     def _slider(self, knob: Knob) -> pn.viewable.Viewable:
         meta = knob.parameter
         label = meta.label if knob.of_pair else f"{meta.label} ({knob.where})"
-        slider = Slider(label, meta.unit, meta.bounds, knob.value, lambda value, key=knob.key: self.model.turn(key, value),
-                        log=meta.log, digits=4 if meta.unit == "nm" else 3)
+        slider = Slider(
+            label,
+            meta.unit,
+            meta.bounds,
+            knob.value,
+            lambda value, key=knob.key: self.model.turn(key, value),
+            log=meta.log,
+            digits=4 if meta.unit == "nm" else 3,
+        )
         self._sliders[knob.key] = slider
         return slider.widget
 
@@ -73,7 +96,9 @@ class Controls(pn.viewable.Viewer):
         cutoff = Slider("cutoff radius", units["length"], (choice.cutoff[0], far), model.cutoff, put("cutoff"))
         self.cutoff[:] = [cutoff.widget]
         self.dynamics[:] = [
-            Slider("temperature T", units["temperature"], choice.temperature, model.temperature, put("temperature")).widget,
+            Slider(
+                "temperature T", units["temperature"], choice.temperature, model.temperature, put("temperature")
+            ).widget,
             Slider("friction γ", units["rate"], (0.0, 10.0), model.friction, put("friction")).widget,
             Slider("time step Δt", units["small time"], choice.time_step, model.time_step, put("time_step")).widget,
         ]

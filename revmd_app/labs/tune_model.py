@@ -15,6 +15,7 @@ import param
 
 from revmd_app.labs import knobs
 from revmd_app.labs.sentences import as_sentence
+from revmd_app.potentials.expression import Expression, check_radial
 from revmd_app.systems import build, store
 from revmd_app.systems.case import Case
 
@@ -31,9 +32,27 @@ class Liquid(NamedTuple):
     steps: int  # a good speed: steps between two pictures
 
 
-ARGON = {"temperature": (60.0, 300.0), "time_step": (1.0, 8.0), "cutoff": (0.5, 1.3), "r_from": 0.28, "steps": 10}
-WATER = {"temperature": (250.0, 400.0), "time_step": (0.1, 1.0), "cutoff": (0.45, 1.0), "r_from": 0.24, "steps": 50}
-FLUID = {"temperature": (0.6, 3.0), "time_step": (1.0, 8.0), "cutoff": (1.5, 3.5), "r_from": 0.82, "steps": 10}
+ARGON: dict[str, Any] = {
+    "temperature": (60.0, 300.0),
+    "time_step": (1.0, 8.0),
+    "cutoff": (0.5, 1.3),
+    "r_from": 0.28,
+    "steps": 10,
+}
+WATER: dict[str, Any] = {
+    "temperature": (250.0, 400.0),
+    "time_step": (0.1, 1.0),
+    "cutoff": (0.45, 1.0),
+    "r_from": 0.24,
+    "steps": 50,
+}
+FLUID: dict[str, Any] = {
+    "temperature": (0.6, 3.0),
+    "time_step": (1.0, 8.0),
+    "cutoff": (1.5, 3.5),
+    "r_from": 0.82,
+    "steps": 10,
+}
 
 LIQUIDS: dict[str, Liquid] = {
     "Argon, 108 atoms": Liquid("argon", 108, **ARGON),
@@ -60,7 +79,7 @@ START_FORMULA = "4*epsilon*((sigma/r)**12 - (sigma/r)**6)"
 
 
 def ready(name: str, n: int) -> Case:
-    """A system, equilibrated if that is stored; otherwise its lattice start (the child process equilibrates, not we)."""
+    """A system, equilibrated if that is stored; otherwise its lattice start (the child process equilibrates it)."""
     case = build(name, n)
     state = store.load(case)
     return case if state is None else case.with_state(state)
@@ -78,7 +97,9 @@ class TuneModel(param.Parameterized):
 
     liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
     form = param.Selector(default="Lennard-Jones", objects=list(knobs.FORMS), label="Pair potential u(r)")
-    formula = param.String(default=START_FORMULA, label="u(r) =", doc="Any names but r and the functions become sliders.")
+    formula = param.String(
+        default=START_FORMULA, label="u(r) =", doc="Any names but r and the functions become sliders."
+    )
     truncation = param.Selector(default="force-shifted", objects=list(TRUNCATIONS), label="At the cutoff")
     cutoff = param.Number(default=0.85, bounds=(0.1, 10.0), label="Cutoff")
     temperature = param.Number(default=94.4, bounds=(0.01, 1000.0), label="Temperature")
@@ -94,7 +115,9 @@ class TuneModel(param.Parameterized):
     previous = param.Parameter(doc="The pair form as it was before the knob now being turned.")
     knobs = param.List(default=[], doc="The knobs of the potential as they were when it was made.")
     message = param.String(default="", doc="Why the last change could not be made; empty when all is well.")
-    state = param.Selector(default="starting", objects=["starting", "compiling", "running", "paused", "exploded", "failed"])
+    state = param.Selector(
+        default="starting", objects=["starting", "compiling", "running", "paused", "exploded", "failed"]
+    )
 
     def __init__(self, **params):
         super().__init__(**params)
@@ -118,10 +141,31 @@ class TuneModel(param.Parameterized):
     def units(self) -> dict[str, str]:
         """Names of the units in which the chosen system is shown."""
         if self.case.units == "reduced":
-            return {"length": "σ₀", "energy": "ε₀", "force": "ε₀/σ₀", "time": "τ", "temperature": "ε₀/k",
-                    "pressure": "ε₀/σ₀³", "small time": "τ/1000", "rate": "1/τ"}
-        return {"length": "nm", "energy": "kJ/mol", "force": "kJ/mol/nm", "time": "ps", "temperature": "K",
-                "pressure": "bar", "small time": "fs", "rate": "1/ps"}
+            return {
+                "length": "σ₀",
+                "energy": "ε₀",
+                "force": "ε₀/σ₀",
+                "time": "τ",
+                "temperature": "ε₀/k",
+                "pressure": "ε₀/σ₀³",
+                "small time": "τ/1000",
+                "rate": "1/τ",
+            }
+        return {
+            "length": "nm",
+            "energy": "kJ/mol",
+            "force": "kJ/mol/nm",
+            "time": "ps",
+            "temperature": "K",
+            "pressure": "bar",
+            "small time": "fs",
+            "rate": "1/ps",
+        }
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why a typed formula cannot be simulated as it is, or None. (The other forms' bounds see to that.)"""
+        return check_radial(self.pair) if isinstance(self.pair, Expression) else None
 
     @property
     def pair(self):
@@ -130,7 +174,7 @@ class TuneModel(param.Parameterized):
 
     @contextmanager
     def _together(self):
-        """Change several parameters as one: who listens hears of them at the end, and none derives another meanwhile."""
+        """Change several parameters as one: who listens hears of them at the end; none derives another meanwhile."""
         outer, self._quiet = self._quiet, True
         try:
             with param.parameterized.batch_call_watchers(self):
@@ -212,7 +256,7 @@ class TuneModel(param.Parameterized):
             self.old_rdf = self.frame["rdf"]
         self.epoch += 1
         if self.state not in ("exploded", "failed"):
-            self.message = ""
+            self.message = f"Held: {self.obstacle}" if self.obstacle else ""
 
     def forget(self) -> None:
         """Begin the averages anew."""
@@ -259,7 +303,7 @@ class TuneModel(param.Parameterized):
             "dt": self.time_step / 1000,
             "steps": self.steps_per_picture,
             "memory": MEMORIES[self.memory],
-            "running": self.running,
+            "running": self.running and self.obstacle is None,
             "epoch": self.epoch,
             "resets": self.resets,
             "steps_asked": self.steps_asked,

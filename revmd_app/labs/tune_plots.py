@@ -7,7 +7,7 @@ import panel as pn
 
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Line, LivePlot, soon
+from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILLION, Line, LivePlot, soon
 
 GHOST = "#9aa5b1"
 
@@ -20,16 +20,27 @@ class Curves:
         units = model.units
         ghost = Line("before", GHOST, 2, "dashed")
         bare = Line("without cutoff", ORANGE, 1.5, "dotted")
-        self.energy = LivePlot(f"r ({units['length']})", f"u ({units['energy']})",
-                               {"bare": bare, "before": ghost, "now": Line("now", BLUE, 2.5)}, key="u").zero_line()
-        self.force = LivePlot(f"r ({units['length']})", f"−u′ ({units['force']})",
-                              {"before": ghost, "now": Line("now", VERMILLION, 2.5)}, key="force").zero_line()
+        self.energy = LivePlot(
+            f"r ({units['length']})",
+            f"u ({units['energy']})",
+            {"bare": bare, "before": ghost, "now": Line("now", BLUE, 2.5)},
+            key="u",
+        ).zero_line()
+        self.force = LivePlot(
+            f"r ({units['length']})",
+            f"−u′ ({units['force']})",
+            {"before": ghost, "now": Line("now", VERMILLION, 2.5)},
+            key="force",
+        ).zero_line()
 
     def draw(self) -> None:
         """Redraw both from the model."""
         c, units = self.model.curves(), self.model.units
         none = np.zeros(0)
-        for plot, unit, now, before in ((self.energy, "energy", "u", "u_before"), (self.force, "force", "force", "force_before")):
+        for plot, unit, now, before in (
+            (self.energy, "energy", "u", "u_before"),
+            (self.force, "force", "force", "force_before"),
+        ):
             symbol = "u" if unit == "energy" else "−u′"
             plot.figure.xaxis.axis_label = f"r ({units['length']})"
             plot.figure.yaxis.axis_label = f"{symbol} ({units[unit]})"
@@ -47,12 +58,22 @@ class Structure(pn.viewable.Viewer):
     def __init__(self, model: TuneModel):
         super().__init__()
         self.model = model
-        self.plot = LivePlot("r (nm)", "g(r)", {
-            "known": Line("reference", GREEN, 3, "solid", 0.75), "old": Line("before the change", GHOST, 1.5, "dashed"),
-            "now": Line("simulation", BLUE, 2.5),
-        }, key="g(r)")
-        self.pair = pn.widgets.RadioButtonGroup(options=["–"], margin=(0, 4), button_style="outline",
-                                                stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"])
+        self.plot = LivePlot(
+            "r (nm)",
+            "g(r)",
+            {
+                "known": Line("reference", GREEN, 3, "solid", 0.75),
+                "old": Line("before the change", GHOST, 1.5, "dashed"),
+                "now": Line("simulation", BLUE, 2.5),
+            },
+            key="g(r)",
+        )
+        self.pair = pn.widgets.RadioButtonGroup(
+            options=["–"],
+            margin=(0, 4),
+            button_style="outline",
+            stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"],
+        )
         self.pair.param.watch(lambda *_: soon(self.draw), "value")
         self.age = look.text("", margin=(3, 8), styles={"font-size": "12px"})
         self.source = look.text("", margin=(0, 8, 2, 8), styles={"font-size": "11px", "color": MUTED})
@@ -79,14 +100,12 @@ class Structure(pn.viewable.Viewer):
             self.plot.set("known", known.r[keep], known.g[keep])
             self.plot.rename("known", known.label)
             self.source.object = f"<span style='color:{GREEN}'>━</span> {known.citation}"
-        frame = model.frame
-        now = none if frame is None else frame["rdf"].get(name, none)
+        frame = model.frame or {"r": none, "rdf": {}}
+        now, old = (rdf.get(name, none) for rdf in (frame["rdf"], model.old_rdf or {}))
         self.plot.set("now", frame["r"] if len(now) else none, now)
-        old = (model.old_rdf or {}).get(name, none)
-        self.plot.set("old", frame["r"] if frame is not None and len(old) == len(frame["r"]) else none,
-                      old if frame is not None and len(old) == len(frame["r"]) else none)
-        top = max([3.2] + [1.15 * float(np.max(a)) for a in (now, self.plot.sources["known"].data["y"]) if len(a)])
-        self.plot.limits(x=(0, far), y=(0, min(top, 12)))
+        self.plot.set("old", *((frame["r"], old) if len(old) == len(frame["r"]) else (none, none)))
+        top = max([3.0] + [1.1 * float(np.max(a)) for a in (now, self.plot.sources["known"].data["y"]) if len(a)])
+        self.plot.limits(x=(0, far), y=(0, min(np.ceil(2 * top) / 2, 12)))
         self.age.object = self._age()
         self.plot.push()
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import Snapshot, to_snapshot
 from revmd_app.engine.simulate import SimulationError, advance, change_settings
 from revmd_app.labs import knobs
@@ -46,7 +47,7 @@ class Simulation:
     def __init__(self, link: Link):
         self.link = link
         self.asked: dict[str, Any] = {}
-        self.settings = None
+        self.settings: Settings | None = None
         self.exploded = False
         self.single = 0
         self.known: set = set()
@@ -104,7 +105,7 @@ class Simulation:
         except SimulationError as error:
             self._explode(as_sentence(error))
             return
-        self.time += steps * float(self.settings.dt)
+        self.time += steps * self.asked["dt"]
         self.show(state)
 
     def _warn_of_compilation(self) -> None:
@@ -124,19 +125,20 @@ class Simulation:
         snapshot = to_snapshot(self.case.system, state, self.settings, self.potential)
         seen = jax.tree.map(np.asarray, measure(snapshot, self.pairs, self.r_max))
         if not np.isfinite(seen["row"]).all():
-            self._explode("The simulation exploded: an energy is no longer finite. Press Reset to begin again.")
+            self._explode("The simulation exploded: an energy is no longer finite.")
             return
         self.state = state
         self.n += 1
-        self._average(seen["rdf"])
+        seen["mean"] = self._average(seen["rdf"])
         self.recent.append((self.time, *self._in_units(seen["row"])))
         self.link.post("frame", self._frame(seen))
 
-    def _average(self, rdf) -> None:
+    def _average(self, rdf) -> np.ndarray:
         """A running mean that forgets what is older than the memory asked for."""
-        between = self.asked["steps"] * float(self.settings.dt)
+        between = self.asked["steps"] * self.asked["dt"]
         weight = max(1 / self.n, min(1.0, between / self.asked["memory"]))
         self.mean = rdf if self.mean is None else self.mean + weight * (rdf - self.mean)
+        return self.mean
 
     def _in_units(self, row):
         kinetic_temperature, pressure, potential, total = (float(x) for x in row)
@@ -154,7 +156,7 @@ class Simulation:
             "positions": seen["positions"],
             "kinetic": seen["kinetic"],
             "r": bin_centres(self.r_max, BINS),
-            "rdf": {name: np.asarray(g) for name, g in zip(rdf_names(self.pairs), self.mean, strict=True)},
+            "rdf": {name: np.asarray(g) for name, g in zip(rdf_names(self.pairs), seen["mean"], strict=True)},
             "series": list(self.recent),
         }
 

@@ -48,7 +48,7 @@ def drawn(page):
 
 def clock(page):
     """The simulated time that the page shows."""
-    return float(page.get_by_text("t = ").inner_text().split()[2])
+    return float(page.get_by_text("t = ").inner_text().split("t = ")[1].split()[0])
 
 
 @pytest.fixture
@@ -103,6 +103,10 @@ def test_a_typed_formula_becomes_sliders_and_a_hostile_one_a_sentence(lab):
     box.press("Enter")
     lab.get_by_text("B:").wait_for()
     lab.get_by_text("C:").wait_for()
+    lab.get_by_text("Held: ").wait_for()  # A = B = C = 1 would collapse
+    box.fill("A*exp(-B*(r-0.34)*40)")
+    box.press("Enter")
+    lab.get_by_text("Held: ").wait_for(state="hidden")
     box.fill("__import__('os').system('true')*r")
     box.press("Enter")
     lab.get_by_text("The formula cannot be used").wait_for()
@@ -122,6 +126,5 @@ def test_a_comparison_of_gradients_finishes_and_another_is_cancelled(lab):
     lab.get_by_label("Replicas").select_option("32")
     lab.get_by_text("The settings have changed").wait_for()
     lab.get_by_role("button", name="Compare").click()
-    lab.get_by_text("compiling").first.wait_for()
     lab.get_by_role("button", name="Cancel").click()
     lab.get_by_text("Cancelled").wait_for(timeout=10_000)

@@ -45,7 +45,9 @@ def test_reversible_and_finite_difference_agree_and_arrive_one_by_one(model):
     rows = {row["estimator"]: row for row in model.chosen_rows()}
     assert rows["reversible"]["gradient"] == pytest.approx(rows["finite_difference"]["gradient"], rel=2e-2)
     assert len(rows["reversible"]["samples"]) == 2
-    assert rows["reversible"]["explicit"] + rows["reversible"]["response"] == pytest.approx(rows["reversible"]["gradient"])
+    assert rows["reversible"]["explicit"] + rows["reversible"]["response"] == pytest.approx(
+        rows["reversible"]["gradient"]
+    )
     assert model.gradient_unit == "kJ/mol/nm"
 
 

@@ -19,8 +19,13 @@ def model():
 def frame(model, n=1, time=0.0, rows=()):
     """What the simulation would send."""
     return {
-        "resets": model.resets, "epoch": model.epoch, "n": n, "time": time, "r": np.linspace(0, 1, 5),
-        "rdf": {"Ar–Ar": np.full(5, float(n))}, "series": list(rows),
+        "resets": model.resets,
+        "epoch": model.epoch,
+        "n": n,
+        "time": time,
+        "r": np.linspace(0, 1, 5),
+        "rdf": {"Ar–Ar": np.full(5, float(n))},
+        "series": list(rows),
     }
 
 
@@ -77,14 +82,29 @@ def test_every_form_has_a_well_of_the_right_size_in_every_liquid(model, liquid):
 def test_a_typed_formula_makes_its_own_knobs(model):
     model.form = TYPED
     model.formula = "A*exp(-B*r) - C/r**6"
-    assert model.message == ""
     assert [knob.key for knob in model.knobs] == ["0.A", "0.B", "0.C"]
     model.turn("0.B", 2.0)
     r = model.curves()["r"]
     np.testing.assert_allclose(model.curves()["bare"], np.exp(-2 * r) - 1 / r**6, rtol=1e-9)
 
 
-@pytest.mark.parametrize("hostile", ["__import__('os').system('true')", "r.__class__", "4*eps*(", "9**9**9*r", "", "open('x')"])
+def test_a_formula_that_would_collapse_is_held_until_it_is_turned_sound(model):
+    model.form = TYPED
+    model.formula = "A*(sigma/r)**12 - B*(sigma/r)**6"
+    assert model.message == ""
+    model.turn("0.A", 0.1)
+    model.formula = "-A*(sigma/r)**6"
+    assert model.message.startswith("Held: it attracts at every distance")
+    assert model.running
+    assert not model.request()["running"]
+    model.formula = "A*(sigma/r)**12"
+    assert model.message == ""
+    assert model.request()["running"]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["__import__('os').system('true')", "r.__class__", "4*eps*(", "9**9**9*r", "", "open('x')"]
+)
 def test_a_bad_formula_gives_one_sentence_and_changes_nothing(model, hostile):
     model.form = TYPED
     potential, accepted = model.potential, model.request()["formula"]

@@ -88,7 +88,9 @@ def test_a_turned_knob_reaches_the_simulation_without_a_new_program(model, link)
 def test_an_explosion_keeps_the_last_good_frame_until_reset(model, link):
     model.form = TYPED
     model.formula = "-A*(sigma/r)**12"
-    simulation = begin(model, link)
+    simulation = Simulation(link)
+    simulation.follow({**model.request(), "running": True})  # the page would hold this formula
+    simulation.show()
     for _ in range(200):
         if not simulation.moving:
             break

@@ -7,6 +7,7 @@ Nothing here imports Panel or JAX: the child imports only what the task does.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import multiprocessing as mp
@@ -153,10 +154,8 @@ class Job:
     def stop(self) -> None:
         """End the child, at once if need be. Safe to call twice."""
         self.running = False
-        try:
+        with contextlib.suppress(OSError, ValueError):  # it may be gone already
             self._connection.send(None)
-        except (OSError, ValueError):
-            pass
         if self._process.is_alive():
             self._process.terminate()
             self._process.join(1)

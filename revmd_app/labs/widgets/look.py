@@ -1,4 +1,4 @@
-"""The look of the labs: colours, type sizes, cards, and sliders that show value and unit. No fonts or icons from afar."""
+"""The look of the labs: colours, type sizes, cards, and sliders with value and unit. No fonts or icons from afar."""
 
 from __future__ import annotations
 
@@ -37,18 +37,22 @@ label, .bk-slider-title {{ font-size: 12.5px; color: {INK}; margin-bottom: 1px; 
 select.bk-input, input.bk-input {{ font-size: 13px; height: 30px; padding: 3px 8px; border: 1px solid #b9c3cf;
   border-radius: 5px; background-color: white; color: {INK}; }}
 .bk-btn {{ font-size: 13px; border-radius: 6px; padding: 5px 12px; }}
-.bk-btn:focus-visible, select:focus-visible, input:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
+.bk-btn:focus-visible, select:focus-visible, input:focus-visible {{
+  outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
 .bk-slider-value, .bk-slider-title strong {{ font-variant-numeric: tabular-nums; }}
 .noUi-connect {{ background: {BLUE} !important; }}
 .noUi-target {{ border-color: #b9c3cf; }}
 .noUi-handle {{ border-color: {BLUE} !important; }}
 .noUi-handle:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 2px; }}
 """
-SCREEN_CSS = ":host { height: calc(100vh - 57px) !important; min-height: 640px; max-height: 1200px; flex: none !important; }"
+SCREEN_CSS = (
+    ":host { height: calc(100vh - 57px) !important; min-height: 640px; max-height: 1200px; flex: none !important; }"
+)
 """One screen high, less the bar of tabs; what is below needs scrolling."""
 TABS_CSS = f"""
 :host(.bk-above) .bk-header {{ background: {ACCENT}; border: none; padding: 0 12px; align-items: center; }}
-.bk-header::before {{ content: "revmd"; color: white; font-size: 18px; font-weight: 700; padding: 0 18px 2px 4px; letter-spacing: .02em; }}
+.bk-header::before {{ content: "revmd"; color: white; font-size: 18px; font-weight: 700; letter-spacing: .02em;
+  padding: 0 18px 2px 4px; }}
 .bk-tab {{ color: #dbe7f1 !important; background: transparent !important; border: none !important; font-size: 14px;
   padding: 9px 18px !important; border-bottom: 3px solid transparent !important; border-radius: 0 !important; }}
 .bk-tab.bk-active {{ color: white !important; border-bottom-color: #56B4E9 !important; font-weight: 600; }}
@@ -58,7 +62,13 @@ TABS_CSS = f"""
 
 def text(markup: str, **options) -> pn.pane.HTML:
     """A piece of HTML in the page's type."""
-    styles = {"font-family": FONT, "color": INK, "font-size": "13px", "line-height": "1.35", **options.pop("styles", {})}
+    styles = {
+        "font-family": FONT,
+        "color": INK,
+        "font-size": "13px",
+        "line-height": "1.35",
+        **options.pop("styles", {}),
+    }
     return pn.pane.HTML(markup, styles=styles, **{"margin": 0, **options})
 
 
@@ -69,10 +79,15 @@ def heading(words: str, note: str = "") -> pn.pane.HTML:
 
 
 def alert(words: str, tone: str = "bad") -> str:
-    """Markup of a message: "bad" (something is wrong) or "busy" (be patient)."""
-    colour, ground, sign = {"bad": ("#8a2f00", "#fdeee6", "!"), "busy": (ACCENT, "#e7f1f9", "…")}[tone]
+    """Markup of a message: "bad" (something is wrong), "busy" (be patient) or "done" (it is finished)."""
+    colour, ground, sign = {
+        "bad": ("#8a2f00", "#fdeee6", "!"),
+        "busy": (ACCENT, "#e7f1f9", "…"),
+        "done": ("#00593f", "#e5f4ee", "✓"),
+    }[tone]
     return (
-        f"<div role='status' style='border-left:4px solid {colour};background:{ground};color:{colour};padding:5px 10px;"
+        f"<div role='status' style='border-left:4px solid "
+        f"{colour};background:{ground};color:{colour};padding:5px 10px;"
         f"border-radius:4px'><b aria-hidden='true'>{sign}</b>&ensp;{html.escape(words)}</div>"
     )
 
@@ -81,8 +96,9 @@ def number(label: str, value: str, unit: str, note: str = "") -> str:
     """Markup of a quantity: its name, a large number, its unit."""
     return (
         f"<div style='font-size:12px;color:{MUTED};white-space:nowrap'>{label}</div>"
-        f"<div style='white-space:nowrap'><span style='font-size:22px;font-weight:600;font-variant-numeric:tabular-nums'>"
-        f"{value}</span> <span style='font-size:12px;color:{MUTED}'>{unit}</span>"
+        f"<div style='white-space:nowrap;font-variant-numeric:tabular-nums'>"
+        f"<span style='font-size:22px;font-weight:600'>{value}</span> <span "
+        f"style='font-size:12px;color:{MUTED}'>{unit}</span>"
         f"<span style='font-size:11.5px;color:{MUTED};float:right;margin-top:9px'>{note}</span></div>"
     )
 
@@ -121,9 +137,16 @@ class Slider(pn.viewable.Viewer):
         low, high = (math.log10(b) for b in bounds) if log else bounds
         self._quiet = False
         self.widget = pn.widgets.FloatSlider(
-            start=low, end=high, step=(high - low) / self.STEPS, value=min(max(self._scaled(value), low), high),
-            name=label, format=_written(log, digits, unit), sizing_mode="stretch_width", margin=(1, 12, 2, 10),
-            stylesheets=[WIDGET_CSS], **options,
+            start=low,
+            end=high,
+            step=(high - low) / self.STEPS,
+            value=min(max(self._scaled(value), low), high),
+            name=label,
+            format=_written(log, digits, unit),
+            sizing_mode="stretch_width",
+            margin=(1, 12, 2, 10),
+            stylesheets=[WIDGET_CSS],
+            **options,
         )
         self.widget.param.watch(self._moved, "value")
 
@@ -161,7 +184,9 @@ def _written(log: bool, digits: int, unit: str) -> CustomJSTickFormatter:
 
 def select(**options: Any) -> pn.widgets.Select:
     """A drop-down in the labs' look."""
-    return pn.widgets.Select(**{"sizing_mode": "stretch_width", "margin": (1, 8, 3, 8), "stylesheets": [WIDGET_CSS], **options})
+    return pn.widgets.Select(
+        **{"sizing_mode": "stretch_width", "margin": (1, 8, 3, 8), "stylesheets": [WIDGET_CSS], **options}
+    )
 
 
 def button(name: str, **options: Any) -> pn.widgets.Button:
@@ -177,8 +202,15 @@ def card(*children, **options) -> pn.Column:
 
 def fold(title: str, content) -> pn.Card:
     """A box that opens when its title is pressed."""
-    return pn.Card(content, header=text(f"<b>{title}</b>"), collapsed=True, sizing_mode="stretch_width", margin=(4, 8),
-                   header_background="#eef2f6", styles={"box-shadow": "none", "border": f"1px solid {EDGE}"})
+    return pn.Card(
+        content,
+        header=text(f"<b>{title}</b>"),
+        collapsed=True,
+        sizing_mode="stretch_width",
+        margin=(4, 8),
+        header_background="#eef2f6",
+        styles={"box-shadow": "none", "border": f"1px solid {EDGE}"},
+    )
 
 
 def page(*children) -> pn.Column:

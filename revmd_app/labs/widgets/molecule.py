@@ -27,7 +27,8 @@ def draw(species, molecule, positions, box) -> Picture:
     order = np.argsort(molecule, kind="stable")
     xyz = place(np.asarray(positions), molecule, np.asarray(box))[:, order].T * ANGSTROM_PER_NM
     edges = np.asarray(box) * ANGSTROM_PER_NM
-    lines = ["CRYST1%9.3f%9.3f%9.3f  90.00  90.00  90.00 P 1           1" % tuple(edges)]
+    a, b, c = edges
+    lines = [f"CRYST1{a:9.3f}{b:9.3f}{c:9.3f}  90.00  90.00  90.00 P 1           1"]
     names = residue_names(species, molecule)
     for serial, (i, (x, y, z)) in enumerate(zip(order, xyz, strict=True), start=1):
         element = str(species[i])

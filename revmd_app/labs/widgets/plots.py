@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span, WheelZoomTool
+from bokeh.models import BasicTickFormatter, ColumnDataSource, HoverTool, Range1d, Span, WheelZoomTool
 from bokeh.plotting import figure
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -32,26 +32,54 @@ class LivePlot(pn.viewable.Viewer):
     Axis labels state the quantity and its unit. `key` distinguishes this plot's data sources by name in the browser.
     """
 
-    def __init__(self, x_label: str, y_label: str, lines: dict[str, Line], *, title="", compact=False, legend=True,
-                 legend_location="top_right", key="", **pane):
+    def __init__(
+        self,
+        x_label: str,
+        y_label: str,
+        lines: dict[str, Line],
+        *,
+        title="",
+        compact=False,
+        legend=True,
+        legend_location="top_right",
+        key="",
+        **pane,
+    ):
         super().__init__()
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0, 1)
         self.figure = figure(
-            title=title or None, x_range=self.x_range, y_range=self.y_range, toolbar_location=None,
-            tools="" if compact else "pan,reset", sizing_mode="stretch_both", min_height=60 if compact else 120,
+            title=title or None,
+            x_range=self.x_range,
+            y_range=self.y_range,
+            toolbar_location=None,
+            tools="" if compact else "pan,reset",
+            sizing_mode="stretch_both",
+            min_height=60 if compact else 120,
         )
         if not compact:
             zoom = WheelZoomTool(modifiers="ctrl")
-            self.figure.add_tools(zoom, HoverTool(tooltips=[(x_label, "@x{0.000}"), (y_label, "@y{0.000}")], mode="mouse"))
+            self.figure.add_tools(
+                zoom, HoverTool(tooltips=[(x_label, "@x{0.000}"), (y_label, "@y{0.000}")], mode="mouse")
+            )
             self.figure.toolbar.active_scroll = zoom
         dress(self.figure, x_label, y_label, compact)
         self.sources: dict[str, ColumnDataSource] = {}
         self._legend: dict = {}  # entries of the legend, hidden while there is nothing to see
         for name, line in lines.items():
-            self.sources[name] = source = ColumnDataSource({"x": np.zeros(0), "y": np.zeros(0)}, name=f"{name} {key}".strip())
+            self.sources[name] = source = ColumnDataSource(
+                {"x": np.zeros(0), "y": np.zeros(0)}, name=f"{name} {key}".strip()
+            )
             label = {"legend_label": line.label} if line.label and legend else {}
-            self.figure.line("x", "y", source=source, line_color=line.color, line_width=line.width,
-                             line_dash=line.dash, line_alpha=line.alpha, **label)
+            self.figure.line(
+                "x",
+                "y",
+                source=source,
+                line_color=line.color,
+                line_width=line.width,
+                line_dash=line.dash,
+                line_alpha=line.alpha,
+                **label,
+            )
             if label:
                 self._legend[name] = self.figure.legend[0].items[-1]
         if legend and any(line.label for line in lines.values()):
@@ -78,8 +106,12 @@ class LivePlot(pn.viewable.Viewer):
         """Set the ranges outright."""
         for axis, bounds in ((self.x_range, x), (self.y_range, y)):
             if bounds is not None and bounds[1] > bounds[0]:
-                axis.update(start=float(bounds[0]), end=float(bounds[1]), reset_start=float(bounds[0]),
-                            reset_end=float(bounds[1]))
+                axis.update(
+                    start=float(bounds[0]),
+                    end=float(bounds[1]),
+                    reset_start=float(bounds[0]),
+                    reset_end=float(bounds[1]),
+                )
 
     def fit(self, names: Iterable[str] | None = None, least: float = 0.0) -> None:
         """Give y a range that holds the named series, `least` wide at least; leave it alone while it still suits."""
@@ -135,6 +167,8 @@ def dress(plot, x_label: str, y_label: str, compact: bool = False) -> None:
         axis.axis_label_standoff = 4
         axis.axis_line_color = axis.major_tick_line_color = "#b7c0cc"
         axis.minor_tick_line_color = None
+        if isinstance(axis.formatter, BasicTickFormatter):
+            axis.formatter.power_limit_high = 6
         if hasattr(axis.ticker, "desired_num_ticks"):  # categories have no such thing
             axis.ticker.desired_num_ticks = 3 if compact else 5
     plot.grid.grid_line_color = FAINT

@@ -40,11 +40,15 @@ def _share() -> Path:
         share = Path(root, "share", "jupyter")
         if (share / "nbextensions" / "nglview-js-widgets" / "index.js").exists():
             return share
-    raise RuntimeError("nglview's JavaScript is not installed: reinstall it with `pip install --force-reinstall nglview`.")
+    raise RuntimeError(
+        "nglview's JavaScript is not installed: reinstall it with `pip install --force-reinstall nglview`."
+    )
 
 
 SHARE = _share()
-JS_VERSION = json.loads((SHARE / "labextensions" / "nglview-js-widgets" / "package.json").read_text())["version"]
+JS_VERSION = json.loads((SHARE / "labextensions" / "nglview-js-widgets" / "package.json").read_text(encoding="utf-8"))[
+    "version"
+]
 
 
 def _import_nglview():
@@ -110,7 +114,7 @@ def _patch_messages() -> None:
 
 
 def _patch_waiting() -> None:
-    """nglview waits for the browser in a loop of 0.1 ms without end: a page closed while loading costs a third of a core."""
+    """nglview waits for the browser in an endless 0.1 ms loop: a page closed while loading costs a third of a core."""
 
     def wait(self, timeout=0.0001):
         self._event.clear()
@@ -158,78 +162,14 @@ class NGLPane(pn.pane.IPyWidget):
         return model
 
 
-# What runs in the browser, with `view` the nglview view. NGL listens on `document` and compares event.target with
-# its canvas; inside Bokeh's shadow DOM the target is the host, so nothing rotates, zooms or is picked: the listeners are
-# wrapped to see the innermost target. nglview sizes itself once: a ResizeObserver makes it follow the page. And
-# `updateCoordinates` takes positions (0) and kinetic energies (1) of the system that is loaded, and ignores others.
-SETUP = r"""
-(function(view){
-  if (view.revmd) return;
-  const me = view.revmd = {wanted: 0, component: null, look: ['spacefill', 'element'], frames: 0};
-  const mouse = view.stage.mouseObserver;
-  if (mouse && mouse.domElement.getRootNode() !== document) {
-    const innermost = f => e => f(new Proxy(e, {get(target, key) {
-      if (key === 'target') return target.composedPath()[0];
-      const value = target[key]; return typeof value === 'function' ? value.bind(target) : value; }}));
-    const names = {mousewheel: '_onMousewheel', wheel: '_onMousewheel', MozMousePixelScroll: '_onMousewheel',
-      mousemove: '_onMousemove', mousedown: '_onMousedown', mouseup: '_onMouseup', contextmenu: '_onContextmenu',
-      touchstart: '_onTouchstart', touchend: '_onTouchend', touchmove: '_onTouchmove'};
-    for (const [type, name] of Object.entries(names)) document.removeEventListener(type, mouse[name], {passive: false});
-    for (const name of new Set(Object.values(names))) mouse[name] = innermost(mouse[name]);
-    for (const [type, name] of Object.entries(names)) document.addEventListener(type, mouse[name], {passive: false});
-  }
-  const fit = () => {
-    const place = view.el.parentElement || view.el, box = view.stage.viewer.container;
-    const width = view.el.clientWidth, height = view.el.clientHeight || place.clientHeight;
-    if (width > 0 && height > 0) { box.style.width = width + 'px'; box.style.height = height + 'px'; view.stage.handleResize(); }
-  };
-  if (window.ResizeObserver) new ResizeObserver(fit).observe(view.el);
-  me.fit = fit;
-  view.stage.setParameters({cameraType: 'orthographic', clipNear: 0, clipFar: 100, fogNear: 60, fogFar: 110});
-  me.aim = () => {
-    if (!me.component) return;
-    const controls = view.stage.viewerControls;
-    controls.rotate(new (controls.rotation.constructor)());
-    controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
-    me.component.autoView();
-    setTimeout(() => view.stage.viewerControls.zoom(0.2), 50);
-  };
-  me.draw = () => {
-    const c = me.component; if (!c) return;
-    const [kind, colour] = me.look, n = c.structure.atomStore.count;
-    c.removeAllRepresentations();
-    const options = {colorScheme: colour, multipleBond: 'off'};
-    if (colour === 'bfactor') Object.assign(options, {colorScale: SCALE, colorDomain: [0, HOTTEST]});
-    if (kind === 'spacefill') Object.assign(options, {radiusType: 'vdw', radiusScale: 0.75, sphereDetail: 1});
-    if (kind === 'ball+stick') Object.assign(options, me.bonded
-      ? {radiusType: 'size', radiusSize: 0.28, aspectRatio: 1.4, bondScale: 0.5} : {radiusType: 'size', radiusSize: 0.6, aspectRatio: 1});
-    if (kind === 'point') Object.assign(options, {pointSize: 9, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
-    c.addRepresentation(kind, options);
-    c.addRepresentation('unitcell', {disablePicking: true});
-  };
-  me.load = (serial, pdb, bonded) => {
-    me.wanted = serial;
-    view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
-      if (serial !== me.wanted) { view.stage.removeComponent(c); return; }
-      for (const old of view.stage.compList.slice()) if (old !== c) view.stage.removeComponent(old);
-      const cell = c.structure.unitcell, data = cell.getData.bind(cell);  // NGL passes no options on: grey, not orange
-      cell.getData = structure => data(structure, {colorValue: '#9aa5b5', radius: 0.1});
-      me.component = c; me.bonded = bonded; fit(); me.draw(); me.aim();
-    });
-  };
-  view.updateCoordinates = (numbers, part) => {
-    const c = me.component; if (!c) return;
-    const n = c.structure.atomStore.count, array = new Float32Array(numbers);
-    if (part === 0 && array.length === 3 * n) {
-      c.structure.updatePosition(array);
-      c.updateRepresentations({position: true}); me.frames += 1;
-    } else if (part === 1 && array.length === n && me.look[1] === 'bfactor') {
-      c.structure.atomStore.bfactor.set(array);
-      c.updateRepresentations({color: true});
-    }
-  };
-})(this)
-""".replace("SCALE", json.dumps(SCALE).replace('"', "'")).replace("HOTTEST", str(HOTTEST))
+SETUP = (
+    Path(__file__)
+    .with_name("viewer.js")
+    .read_text(encoding="utf-8")
+    .replace("COLOUR_SCALE", json.dumps(SCALE))
+    .replace("HOTTEST", str(HOTTEST))
+)
+"""What runs in the browser; the file says why."""
 
 
 class AtomsView(pn.viewable.Viewer):
@@ -277,6 +217,13 @@ class AtomsView(pn.viewable.Viewer):
     def _restyle(self) -> None:
         look = json.dumps([REPRESENTATIONS[self.representation], COLOURS[self.colour]])
         self._run(f"this.revmd.look = {look}; this.revmd.draw()")
+
+    def legend(self) -> str:
+        """Markup that says what the colours mean; empty when they are those of the elements."""
+        if COLOURS[self.colour] != "bfactor":
+            return ""
+        bar = f"background:linear-gradient(90deg,{','.join(SCALE)})"
+        return f"0 <span style='display:inline-block;width:70px;height:9px;{bar}'></span> {HOTTEST:.0f} kT"
 
     def centre(self) -> None:
         """Turn the camera back to the whole cell."""

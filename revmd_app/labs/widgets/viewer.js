@@ -1,0 +1,71 @@
+// What runs in the browser, with `view` the nglview view.
+// NGL listens on `document` and compares event.target with its canvas; inside Bokeh's shadow DOM the target is the host,
+// so nothing rotates, zooms or is picked: the listeners are wrapped to see the innermost target. nglview sizes itself
+// once: a ResizeObserver makes it follow the page. `updateCoordinates` takes positions (0) and kinetic energies (1) of
+// the system that is loaded, and ignores others. COLOUR_SCALE and HOTTEST are filled in by viewer.py.
+(function(view){
+  if (view.revmd) return;
+  const me = view.revmd = {wanted: 0, component: null, look: ['spacefill', 'element'], frames: 0};
+  const mouse = view.stage.mouseObserver;
+  if (mouse && mouse.domElement.getRootNode() !== document) {
+    const innermost = f => e => f(new Proxy(e, {get(target, key) {
+      if (key === 'target') return target.composedPath()[0];
+      const value = target[key]; return typeof value === 'function' ? value.bind(target) : value; }}));
+    const names = {mousewheel: '_onMousewheel', wheel: '_onMousewheel', MozMousePixelScroll: '_onMousewheel',
+      mousemove: '_onMousemove', mousedown: '_onMousedown', mouseup: '_onMouseup', contextmenu: '_onContextmenu',
+      touchstart: '_onTouchstart', touchend: '_onTouchend', touchmove: '_onTouchmove'};
+    for (const [type, name] of Object.entries(names)) document.removeEventListener(type, mouse[name], {passive: false});
+    for (const name of new Set(Object.values(names))) mouse[name] = innermost(mouse[name]);
+    for (const [type, name] of Object.entries(names)) document.addEventListener(type, mouse[name], {passive: false});
+  }
+  const fit = () => {
+    const place = view.el.parentElement || view.el, box = view.stage.viewer.container;
+    const width = view.el.clientWidth, height = view.el.clientHeight || place.clientHeight;
+    if (width > 0 && height > 0) { box.style.width = width + 'px'; box.style.height = height + 'px'; view.stage.handleResize(); }
+  };
+  if (window.ResizeObserver) new ResizeObserver(fit).observe(view.el);
+  me.fit = fit;
+  view.stage.setParameters({cameraType: 'orthographic', clipNear: 0, clipFar: 100, fogNear: 60, fogFar: 110});
+  me.aim = () => {
+    if (!me.component) return;
+    const controls = view.stage.viewerControls;
+    controls.rotate(new (controls.rotation.constructor)());
+    controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
+    me.component.autoView();
+    setTimeout(() => view.stage.viewerControls.zoom(0.2), 50);
+  };
+  me.draw = () => {
+    const c = me.component; if (!c) return;
+    const [kind, colour] = me.look, n = c.structure.atomStore.count;
+    c.removeAllRepresentations();
+    const options = {colorScheme: colour, multipleBond: 'off'};
+    if (colour === 'bfactor') Object.assign(options, {colorScale: COLOUR_SCALE, colorDomain: [0, HOTTEST]});
+    if (kind === 'spacefill') Object.assign(options, {radiusType: 'vdw', radiusScale: 0.75, sphereDetail: 1});
+    if (kind === 'ball+stick') Object.assign(options, me.bonded
+      ? {radiusType: 'size', radiusSize: 0.28, aspectRatio: 1.4, bondScale: 0.5} : {radiusType: 'size', radiusSize: 0.6, aspectRatio: 1});
+    if (kind === 'point') Object.assign(options, {pointSize: 14, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
+    c.addRepresentation(kind, options);
+    c.addRepresentation('unitcell', {disablePicking: true});
+  };
+  me.load = (serial, pdb, bonded) => {
+    me.wanted = serial;
+    view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
+      if (serial !== me.wanted) { view.stage.removeComponent(c); return; }
+      for (const old of view.stage.compList.slice()) if (old !== c) view.stage.removeComponent(old);
+      const cell = c.structure.unitcell, data = cell.getData.bind(cell);  // NGL passes no options on: grey, not orange
+      cell.getData = structure => data(structure, {colorValue: '#9aa5b5', radius: 0.1});
+      me.component = c; me.bonded = bonded; fit(); me.draw(); me.aim();
+    });
+  };
+  view.updateCoordinates = (numbers, part) => {
+    const c = me.component; if (!c) return;
+    const n = c.structure.atomStore.count, array = new Float32Array(numbers);
+    if (part === 0 && array.length === 3 * n) {
+      c.structure.updatePosition(array);
+      c.updateRepresentations({position: true}); me.frames += 1;
+    } else if (part === 1 && array.length === n && me.look[1] === 'bfactor') {
+      c.structure.atomStore.bfactor.set(array);
+      c.updateRepresentations({color: true});
+    }
+  };
+})(this)
