@@ -1,7 +1,7 @@
 """The gradient of a loss of a trajectory: the reverse sweep with the adjoint.
 
-With lam = dL/dx, mu = dL/dv after step n and J = dF/dx, g = dF/dtheta at the positions before it, the exact adjoint of the
-Langevin-middle step is (Greener, PNAS 122, e2426058122 (2025), in the compact form with two vectors)
+With lam = dL/dx, mu = dL/dv after step n and J = dF/dx, g = dF/dtheta at the positions before it, the exact adjoint
+of the Langevin-middle step is (Greener, PNAS 122, e2426058122 (2025), in the compact form with two vectors)
 
     w = a mu + (dt/2)(1 + a) lam        lam += dt J^T (w/m)        mu = w        dL/dtheta += dt (w/m) . g
 
@@ -108,6 +108,7 @@ def reverse_sweep(world: run.World, moving: run.Moving, kept, observe, potential
         elif schedule.stores_samples:
             target = jnp.maximum(here - schedule.truncate, start)
             moving, adjoint = run.go_backward(world, moving, target, adjoint, on_step)
+            adjoint = inject(adjoint, 0.0, 0.0, 0, schedule)  # no sample reaches the start
         else:
             rest = schedule.truncate % every
             if rest:  # the oldest window dies between two samples
@@ -150,7 +151,8 @@ def adjoint_step(world: run.World, earlier: run.Moving, later: run.Moving, adjoi
     dt, a = settings.dt.astype(dtype), jnp.exp(-settings.friction * settings.dt).astype(dtype)
     w = a * adjoint.mu + (dt / 2) * (1 + a) * adjoint.lam
     snapshot = run.force_view(world, earlier.state.position, later.verlet)
-    impulse = (settings.dt / masses).astype(dtype) * w
+    # a barrier, or XLA repeats this for every pair
+    impulse = jax.lax.optimization_barrier((settings.dt / masses).astype(dtype) * w)
     product = lambda w: world.potential.force_vjp(snapshot, w)
     if impulse.shape[0] == 1:
         kick, gradient = product(impulse[0])
@@ -171,8 +173,8 @@ def adjoint_step(world: run.World, earlier: run.Moving, later: run.Moving, adjoi
 def thermostat_terms(world: run.World, later: run.Moving, q):
     """(q . dv/dT, q . dv/dfriction) a component, where q is the adjoint of the velocity after the thermostat.
 
-    v = a v' + sqrt(1 - a^2) sqrt(kT/m) xi. The derivative of the noise's amplitude in the friction diverges at friction 0,
-    where it is left out.
+    v = a v' + sqrt(1 - a^2) sqrt(kT/m) xi. The derivative of the noise's amplitude in the friction diverges at
+    friction 0, where it is left out.
     """
     settings, state = world.settings, later.state
     dtype = settings.dtype

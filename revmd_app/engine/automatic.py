@@ -1,9 +1,9 @@
 """The same trajectory, differentiated by JAX itself: reverse mode, checkpoints, or forward mode.
 
 Beside the integers, which have no derivative, the loop carries zero float offsets of positions and velocities whose
-derivative is the trajectory's. Rounding counts as the identity, as in the reverse sweep, so every route differentiates the
-same numbers and the comparison is of like with like. All pairs are summed here: a neighbour list is rebuilt in loops that
-JAX cannot reverse.
+derivative is the trajectory's. Rounding counts as the identity, as in the reverse sweep, so every route
+differentiates the same numbers and the comparison is of like with like. All pairs are summed here: a neighbour list
+is rebuilt in loops that JAX cannot reverse.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
 """The Langevin-middle step on the lattice, forward and backward, bit for bit.
 
-With s the scale of the lattice velocities p (physical velocity = s p box/2^38 per ps) and a = exp(-friction dt), step n is
+With s the scale of the lattice velocities p (physical velocity = s p box/2^38 per ps) and a = exp(-friction dt),
+step n is
 
     kick    p' = p + rint( F(x) dt/m / s )
     noise   p" = p' + rint( sqrt(1 - a^2) sqrt(kT/m) xi_n / (s a) )
     drift   x  = x + rint( s p' dt/2 ) + rint( s a p" dt/2 )
 
 every line adds to one half of the state an integer computed from the rest, so it is undone by subtracting the same
-integer. Friction is the factor a in front of p": nothing is multiplied, only the scale decays. When friction has burnt 16
-bits the integers are shifted right by 16; the bits that fall off go to the tape, and come back when time runs backwards.
+integer. Friction is the factor a in front of p": nothing is multiplied, only the scale decays. When friction has
+burnt 16 bits the integers are shifted right by 16; the bits that fall off go to the tape, and come back when time runs
+backwards.
 
-Source: the splitting is Zhang et al., J. Phys. Chem. A 123, 6056 (2019), as in OpenMM; exact reversal by integers follows
-Levesque & Verlet, J. Stat. Phys. 72, 519 (1993), here with a thermostat.
+Source: the splitting is Zhang et al., J. Phys. Chem. A 123, 6056 (2019), as in OpenMM; exact reversal by integers
+follows Levesque & Verlet, J. Stat. Phys. 72, 519 (1993), here with a thermostat.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Settings(eqx.Module):
 
     `dt` in ps, `temperature` in K, `friction` in 1/ps: traced, so that changing them never recompiles. `precision` is
     that of the forces ("float32" or "float64"); the state is exact in both. `neighbours` is "dense" (all pairs),
-    "list", or "auto" (a list where it pays). `skin` (nm) and `capacity` (a factor on the expected number) shape the list.
+    "list", or "auto" (a list where it pays). `skin` (nm) and `capacity` (a factor on the expected number) shape the
+    list.
     """
 
     dt: Float[Array, ""] = _traced(0.002)
@@ -98,6 +101,14 @@ def isolated(function, *arguments):
     return jax.lax.optimization_barrier(function(*jax.lax.optimization_barrier(arguments)))
 
 
+def to_integer(x) -> Int64[Array, "3 atoms"]:
+    """rint(x). What does not fit, and NaN, becomes 2^61: the next move is a quarter of the box, which is an explosion.
+
+    A plain cast would saturate (the two halves of a drift then add up to almost nothing) and make NaN a zero.
+    """
+    return jnp.rint(jnp.where(jnp.abs(x) < 2.0**61, x, 2.0**61)).astype(jnp.int64)
+
+
 class Scales(NamedTuple):
     """The scale before and after the friction of a step (the 16-bit shift, if one is due, comes after the step)."""
 
@@ -108,23 +119,36 @@ class Scales(NamedTuple):
 def scales(state: State, settings: Settings, step) -> Scales:
     """Scales of the step that leads to step number `step`."""
 
-    def compute(bits_before, bits_after):
-        shifted = SHIFT_BITS * shift_count(bits_before).astype(jnp.float64)
-        return Scales(jnp.exp2(shifted - bits_before), jnp.exp2(shifted - bits_after))
+    def compute(state, settings, step):
+        before, after = (burnt_bits(_at_step(state, n), settings) for n in (step - 1, step))
+        shifted = SHIFT_BITS * shift_count(before).astype(jnp.float64)
+        return Scales(jnp.exp2(shifted - before), jnp.exp2(shifted - after))
 
-    at = lambda n: burnt_bits(eqx.tree_at(lambda s: s.step, state, n), settings)
-    return isolated(compute, at(step - 1), at(step))
+    return isolated(compute, _clock(state), settings, step)
 
 
 def shift_is_due(state: State, settings: Settings, step) -> jax.Array:
     """Whether the velocities are shifted when this step is complete."""
-    at = lambda n: shift_count(burnt_bits(eqx.tree_at(lambda s: s.step, state, n), settings))
-    return (step > state.reference_step) & (at(step) > at(step - 1))
+
+    def compute(state, settings, step):
+        before, after = (shift_count(burnt_bits(_at_step(state, n), settings)) for n in (step - 1, step))
+        return (step > state.reference_step) & (after > before)
+
+    return isolated(compute, _clock(state), settings, step)
+
+
+def _clock(state: State) -> State:
+    """The state without its arrays: what the scale depends on."""
+    return eqx.tree_at(lambda s: (s.position, s.velocity, s.image), state, (None, None, None))
+
+
+def _at_step(state: State, step) -> State:
+    return eqx.tree_at(lambda s: s.step, state, step)
 
 
 def kick_increment(force, kick, s: Scales) -> Int64[Array, "3 atoms"]:
     """rint(F dt/m / s) as integers."""
-    return isolated(lambda f, k, b: jnp.rint(f.astype(jnp.float64) * (k / b)).astype(jnp.int64), force, kick, s.before)
+    return isolated(lambda f, k, b: to_integer(f.astype(jnp.float64) * (k / b)), force, kick, s.before)
 
 
 def noise_increment(xi, noise, s: Scales) -> Int64[Array, "3 atoms"]:
@@ -140,8 +164,8 @@ def drift_increment(kicked, thermalised, drift, s: Scales) -> Int64[Array, "3 at
     """
 
     def compute(kicked, thermalised, drift, before, after):
-        first = jnp.rint(kicked.astype(jnp.float64) * (before * drift)).astype(jnp.int64)
-        return first + jnp.rint(thermalised.astype(jnp.float64) * (after * drift)).astype(jnp.int64)
+        first = to_integer(kicked.astype(jnp.float64) * (before * drift))
+        return first + to_integer(thermalised.astype(jnp.float64) * (after * drift))
 
     return isolated(compute, kicked, thermalised, drift, s.before, s.after)
 
@@ -173,7 +197,8 @@ def shift_left(velocity, words):
 
 
 def step_state(state: State, settings: Settings, c: Coefficients, s: Scales, force, xi) -> State:
-    """The state one step later, shift included; the bits that it pushes out are dropped. For runs that never go back."""
+    """The state one step later, shift included; the bits that it pushes out are dropped. For runs that never go
+    back."""
     kicked = state.velocity + kick_increment(force, c.kick, s)
     thermalised = kicked + noise_increment(xi, c.noise, s)
     position, image = drift_forward(state.position, state.image, drift_increment(kicked, thermalised, c.drift, s))

@@ -51,7 +51,7 @@ class Snapshot(eqx.Module):
     system: System
     lattice: Int32[Array, "3 atoms"]  # top 32 bits of the position
     image: Int32[Array, "3 atoms"]
-    velocity: Float[Array, "3 atoms"]  # nm/ps
+    velocity: Float[Array, "3 moving"]  # nm/ps; empty where only forces are asked for
     step: Int[Array, ""]
     time: Float[Array, ""]  # ps
     potential: Any = None
@@ -126,7 +126,7 @@ def scale(bits: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.exp2(SHIFT_BITS * shift_count(bits).astype(jnp.float64) - bits)
 
 
-def from_physical(system: System, positions, velocities, step: int = 0) -> State:
+def from_physical(system: System, positions, velocities, step=0) -> State:
     """A lattice state from positions (nm) and velocities (nm/ps), both (3, N).
 
     Positions are rounded to box/2^62 or better, velocities to box/2^38 per ps. Raises `ValueError` when a value is not

@@ -99,7 +99,8 @@ def _table(block: Block, capacity: int, skin: float, system: System, lattice):
 
 
 def _near_words(block: Block, skin: float, system: System, lattice):
-    """(words, a) uint32: bit m of word n says whether atom b0 + 32 n + m is near. Pairs of one molecule are left out."""
+    """(words, a) uint32: bit m of word n says whether atom b0 + 32 n + m is near. Pairs of one molecule are left
+    out."""
     n_b = block.b1 - block.b0
     n_words = -(-n_b // 32)
     unit = (system.box / 2.0**32).astype(jnp.float32)

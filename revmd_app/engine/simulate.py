@@ -127,13 +127,14 @@ def simulate(
     """Run `n_steps` and return `observe(snapshot)` of every `sample_every`-th step, stacked along a new first axis.
 
     `observe` maps a `Snapshot` to any pytree of arrays; `snapshot.potential` is set. Start from `state`, or from
-    `positions` (nm) and `velocities` (nm/ps), both (3, N), which can then be differentiated. Derivatives can be taken in the
-    float leaves of `potential` and of `observe` (if it is a pytree), in the start, and in `settings.temperature` and
-    `settings.friction`. `method` says how: "reversible" runs time backwards (exact, constant memory); "reverse_mode" and
-    "checkpointed" let JAX store the trajectory; "forward_mode" allows `jax.jvp`. `truncate` follows each sample's influence
-    only so many steps back (reversible only; 0: only the explicit part). `observed_potential` is the potential that
-    observables see (default: the same one), so that explicit and response part can be told apart. `friction_bound` (1/ps)
-    sizes the tape when the friction is traced. A run that explodes or overflows its neighbour list gives NaN.
+    `positions` (nm) and `velocities` (nm/ps), both (3, N), which can then be differentiated. Derivatives can be
+    taken in the float leaves of `potential` and of `observe` (if it is a pytree), in the start, and in
+    `settings.temperature` and `settings.friction`. `method` says how: "reversible" runs time backwards (exact,
+    constant memory); "reverse_mode" and "checkpointed" let JAX store the trajectory; "forward_mode" allows
+    `jax.jvp`. `truncate` follows each sample's influence only so many steps back (reversible only; 0: only the
+    explicit part). `observed_potential` is the potential that observables see (default: the same one), so that
+    explicit and response part can be told apart. `friction_bound` (1/ps) sizes the tape when the friction is traced.
+    A run that explodes or overflows its neighbour list gives NaN.
 
     Raises `ValueError` for impossible schedules, methods or starts, and for a cutoff beyond half the box.
     """
@@ -145,8 +146,9 @@ def simulate(
     seen = potential if observed_potential is None else observed_potential
     isarray = eqx.is_inexact_array
     parts = [eqx.partition(tree, isarray) for tree in (potential, seen, observe)]
+    dynamics, observed, watching = (dynamic for dynamic, _ in parts)
     differentiable = Differentiable(
-        *(dynamic for dynamic, _ in parts), positions, velocities, settings.temperature, settings.friction
+        dynamics, observed, watching, positions, velocities, settings.temperature, settings.friction
     )
     arrays, static = eqx.partition(tuple(rest for _, rest in parts), eqx.is_array)
     plan = lists.make_plan(system, potential, settings)
@@ -207,17 +209,13 @@ def _reversible(plan, static, schedule: Schedule):
         world, _, observe, seen = _unpack(plan, static, differentiable, fixed)
         moving = loops.start_moving(world, state, tape)
         adjoint, on_seen, on_observe = sweeps.reverse_sweep(world, moving, kept, observe, seen, cotangents, schedule)
-        start = [None, None]
-        if differentiable.positions is not None:
-            start = [
-                jnp.sum(x, axis=0).astype(like.dtype)
-                for x, like in ((adjoint.lam, differentiable.positions), (adjoint.mu, differentiable.velocities))
-            ]
+        at_start = lambda x, like: None if like is None else jnp.sum(x, axis=0).astype(like.dtype)
         gradient = Differentiable(
             adjoint.dynamics,
             on_seen,
             on_observe,
-            *start,
+            at_start(adjoint.lam, differentiable.positions),
+            at_start(adjoint.mu, differentiable.velocities),
             jnp.sum(adjoint.temperature).astype(jnp.float64),
             jnp.sum(adjoint.friction).astype(jnp.float64),
         )

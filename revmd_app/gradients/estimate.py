@@ -24,8 +24,8 @@ LOSS_OF = ("average", "series", "snapshots")
 class Experiment:
     """A system, how it is run, what is observed, and the loss.
 
-    `observe(snapshot)` gives a pytree of arrays; every `sample_every` of `n_steps` steps it is sampled. `loss_of` says what
-    the loss is a function of:
+    `observe(snapshot)` gives a pytree of arrays; every `sample_every` of `n_steps` steps it is sampled. `loss_of`
+    says what the loss is a function of:
       * "average": loss(mean over the samples). An ensemble property; every estimator can treat it.
       * "series": loss(series), with the samples' order in time (a VACF, a diffusion coefficient).
       * "snapshots": the mean of loss(sample). Biased when the loss is not linear: E[(O - t)^2] = (E[O] - t)^2 + Var(O).
@@ -91,8 +91,9 @@ class Sample(NamedTuple):
 class GradientEstimate:
     """One estimator's answer. Gradients have the structure of the potential's float leaves.
 
-    `standard_error` is over replicas. `explicit` is dL/dtheta at a fixed trajectory, `response` the part that goes through the
-    trajectory (None where an estimator cannot tell them apart). `peak_bytes` is what XLA reserves for one replica.
+    `standard_error` is over replicas. `explicit` is dL/dtheta at a fixed trajectory, `response` the part that goes
+    through the trajectory (None where an estimator cannot tell them apart). `peak_bytes` is what XLA reserves for
+    one replica.
     """
 
     estimator: str
@@ -181,8 +182,8 @@ class Estimator:
             seconds += time.perf_counter() - began
             if not np.isfinite(sample.value):
                 raise SimulationError(
-                    f"{self.name}: the loss is not finite: the simulation exploded, or a neighbour list overflowed; use a "
-                    "smaller time step or milder parameters."
+                    f"{self.name}: the loss is not finite: the simulation exploded, or a neighbour list overflowed; "
+                    "use a smaller time step or milder parameters."
                 )
             samples.append(sample)
             yield self.summary(experiment, potential, program, samples, seconds)
@@ -235,8 +236,7 @@ class Program:
         began = time.perf_counter()
         compiled = jax.jit(function).lower(self.flatten(potential), state, jax.random.key(0)).compile()
         self.compile_seconds = time.perf_counter() - began
-        memory = compiled.memory_analysis()
-        self.peak_bytes = int(memory.temp_size_in_bytes + memory.output_size_in_bytes + memory.argument_size_in_bytes)
+        self.peak_bytes = reserved_bytes(compiled)
         self.run = compiled
 
     def flatten(self, potential):
@@ -246,6 +246,14 @@ class Program:
     def unflatten(self, vector):
         """A vector (P,) as the potential's float leaves."""
         return unflatten(self.structure, self.shapes, vector)
+
+
+def reserved_bytes(compiled) -> int:
+    """Bytes that XLA reserves to run a compiled program: temporaries, results and arguments."""
+    memory = compiled.memory_analysis()
+    if memory is None:
+        raise RuntimeError("this backend does not report how much memory a program needs.")
+    return int(memory.temp_size_in_bytes + memory.output_size_in_bytes + memory.argument_size_in_bytes)
 
 
 def flat_leaves(potential):

@@ -1,13 +1,15 @@
 """Reweighting of whole paths: the score of the Langevin noise. Works for dynamics; its variance grows with time.
 
-Given the start, the positions determine the velocities (v_n = 2 (x_n - x_{n-1})/dt - v'_n), and step n is Gaussian in x_n
-around x_{n-1} + (dt/2)(1 + a) v'_n, with v' the velocity after the kick. At a fixed path the parameters enter through
+Given the start, the positions determine the velocities (v_n = 2 (x_n - x_{n-1})/dt - v'_n), and step n is Gaussian
+in x_n around x_{n-1} + (dt/2)(1 + a) v'_n, with v' the velocity after the kick. At a fixed path the parameters enter
+through
 
     D_n = dv'_n/dtheta = -D_{n-1} + dt dF(x_{n-1})/dtheta / m        dv_n/dtheta = -D_n
     S   = d ln p(path)/dtheta = sum_n xi_n (1 + a) D_n / (sqrt(1 - a^2) sqrt(kT/m))
 
-and dE[L]/dtheta = E[explicit] + cov(L, S), over replicas. Exact for the discrete dynamics, with no derivative of a force in
-the positions. Source of the idea: Warren & Allen, Phys. Rev. Lett. 109, 250601 (2012); the discrete score is derived here.
+and dE[L]/dtheta = E[explicit] + cov(L, S), over replicas. Exact for the discrete dynamics, with no derivative of a
+force in the positions. Source of the idea: Warren & Allen, Phys. Rev. Lett. 109, 250601 (2012); the discrete score
+is derived here.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class PathReweighting(Estimator):
 
     def refusal(self, experiment, potential):
         if float(experiment.settings.friction) == 0:
-            return "path_reweighting uses the probability of the thermostat's noise, and with friction 0 there is no noise."
+            return "path_reweighting uses the probability of the thermostat's noise, and with friction 0 there is none."
         return too_many_parameters(self.name, potential)
 
     def build(self, experiment, potential):

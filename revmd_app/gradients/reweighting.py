@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from revmd_app.gradients.estimate import Estimator, Sample, rebuild
 
 IN_TIME = (
-    "reweighting knows averages over the ensemble only: this loss depends on the order of its samples in time (as a VACF or "
-    "a diffusion coefficient does), and the Boltzmann weight of a configuration says nothing about dynamics."
+    "reweighting knows averages over the ensemble only: this loss depends on the order of its samples in time (as a "
+    "VACF or a diffusion coefficient does), and the Boltzmann weight of a configuration says nothing about dynamics."
 )
 NO_BATH = (
-    "reweighting needs a canonical ensemble: with friction 0 the run keeps its energy instead of a temperature; use a friction "
-    "above 0."
+    "reweighting needs a canonical ensemble: with friction 0 the run keeps its energy instead of a temperature; use a "
+    "friction above 0."
 )
 
 
@@ -27,7 +27,8 @@ NO_BATH = (
 class Reweighting(Estimator):
     """d<O>/dtheta = <dO/dtheta> - beta cov(O, dU/dtheta) over one run's samples, with the unbiased N/(N-1).
 
-    Treats losses of averages ("average") and averages of losses ("snapshots"). Noisy when few samples are independent: the
+    Treats losses of averages ("average") and averages of losses
+    ("snapshots"). Noisy when few samples are independent: the
     covariance is of an extensive energy.
     """
 

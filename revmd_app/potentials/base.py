@@ -174,7 +174,8 @@ class PairPotential(Potential):
         return jnp.where(r < rc, u, 0.0)
 
     def pair_radial_force(self, r2: Float[Array, "..."]) -> Float[Array, "..."]:
-        """-u'(r)/r of the bare `pair_energy` (kJ/mol/nm^2) as a function of r^2. Override it with a closed form for speed."""
+        """-u'(r)/r of the bare `pair_energy` (kJ/mol/nm^2) as a function of r^2. Override it with a closed form for
+        speed."""
         r = jnp.sqrt(r2)
         return -jax.jvp(self.pair_energy, (r,), (jnp.ones_like(r),))[1] * inverse(r)
 

@@ -5,12 +5,13 @@ reverse pass contracts forces with a vector w: with h = w . F and dw = w_i - w_j
 
     dh/dx_i  = sum_j  phi dw + 2 phi'(r^2) (d . dw) d          dh/dtheta = sum_{i<j} dphi/dtheta (d . dw).
 
-Two layouts share one loop: pass after pass, every atom that receives a force meets one more atom. In the *dense* layout it
-is the same one for all (an index), in the *list* layout each has its own (a row of the [K, a] neighbour table). All
-arithmetic is elementwise over the receiving atoms, where XLA vectorises; a reduction over a pair axis would not. Forces are
-added one neighbour after the other in the order of their index, and what is not in range adds exactly 0.0: any valid list
-gives the same bits. Where somebody else differentiates (`snapshot.offset` is set), pair arrays are formed and summed
-instead, which JAX can differentiate at leisure.
+Two layouts share one loop: pass after pass, every atom that receives a force meets one more atom. In the *dense*
+layout it is the same one for all (an index), in the *list* layout each has its own (a row of the [K, a] neighbour
+table). All arithmetic is elementwise over the receiving atoms, where XLA vectorises; a reduction over a pair axis
+would not. Forces are added one neighbour after the other in the order of their index, and what is not in range adds
+exactly
+0.0: any valid list gives the same bits. Where somebody else differentiates (`snapshot.offset` is set), pair arrays
+are formed and summed instead, which JAX can differentiate at leisure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FORCE_UNROLL = {"dense": 4, "list": 1}
 multiply-add, another without); a neighbour's place in a list depends on when the list was built, so there one line must
 serve every neighbour. Among all pairs each has its fixed place."""
 ARRAY_PAIRS = 300 * 300
-"""Up to so many pairs, the products of the reverse pass are faster from pair arrays, which then stay in the cache."""
+"""Up to so many pairs, summing over arrays of all pairs is faster than a loop: the arrays stay in the cache."""
 
 
 class Block(NamedTuple):
@@ -78,7 +79,7 @@ class Rows(NamedTuple):
     layout: str
     block: Block
     table: Int32[Array, "rows a"] | None
-    count: int | Int32[Array, ""]
+    n_rows: int | Int32[Array, ""]
 
     @classmethod
     def of(cls, snapshot, block: Block) -> Rows:
@@ -88,6 +89,12 @@ class Rows(NamedTuple):
             return cls("dense", block, None, block.b1 - block.b0)
         at = listed.blocks.index(block)
         return cls("list", block, listed.tables[at], listed.longest[at])
+
+    @property
+    def fits_arrays(self) -> bool:
+        """Whether pair arrays of all atoms with all stay in the cache."""
+        block = self.block
+        return self.table is None and (block.a1 - block.a0) * (block.b1 - block.b0) <= ARRAY_PAIRS
 
     def met(self, k):
         """Indices of the atoms met in pass k: a scalar (dense) or one for each atom of a (list)."""
@@ -99,7 +106,7 @@ class Rows(NamedTuple):
             return r2 > 0  # padding is the atom itself; molecules were left out when the list was built
         molecule = snapshot.system.molecule
         other = _pick(molecule, jnp.minimum(self.met(k), self.block.b1 - 1))
-        return (molecule[self.block.a] != other) & (k < self.count)
+        return (molecule[self.block.a] != other) & (k < self.n_rows)
 
 
 def _row(table, k):
@@ -183,7 +190,7 @@ def _passes(rows: Rows, unroll: int, meet, sums):
             sums = meet(p * unroll + u, sums)
         return sums
 
-    return jax.lax.fori_loop(0, (rows.count + unroll - 1) // unroll, one_pass, sums)
+    return jax.lax.fori_loop(0, (rows.n_rows + unroll - 1) // unroll, one_pass, sums)
 
 
 def _forces_on(potential, snapshot, block):
@@ -191,6 +198,14 @@ def _forces_on(potential, snapshot, block):
     weights = _site_weights(potential, snapshot)
     potential = potential._in(snapshot.dtype)
     rows = Rows.of(snapshot, block)
+    if rows.fits_arrays:
+        d, allowed = _component_arrays(snapshot, block)
+        r2, inside = _in_range(d, allowed, block)
+        phi = jnp.where(inside, potential.radial_force(r2), 0.0)
+        if weights is not None:
+            phi = phi * weights[block.b, None]
+        force = jnp.stack([jnp.sum(phi * x, axis=0) for x in d])
+        return force if weights is None else force * weights[block.a]
 
     def meet(k, force):
         met = rows.met(k)
@@ -212,7 +227,7 @@ def _products_on(potential, snapshot, block, w, leaves):
     potential = potential._in(snapshot.dtype)
     w = w.astype(snapshot.dtype)
     rows = Rows.of(snapshot, block)
-    if rows.table is None and (block.a1 - block.a0) * (block.b1 - block.b0) <= ARRAY_PAIRS:
+    if rows.fits_arrays:
         sums = _product_arrays(potential, snapshot, block, w, weights, leaves)
     else:
 
@@ -235,14 +250,17 @@ def _products_on(potential, snapshot, block, w, leaves):
 
 def _product_arrays(potential, snapshot, block, w, weights, leaves):
     """The sums of `_products_on` from (a, b) arrays."""
+    d, allowed = _component_arrays(snapshot, block)
+    dw = [w[c, None, block.a] - w[c, block.b, None] for c in range(3)]
+    factor = None if weights is None else weights[block.b, None]
+    return [jnp.sum(term, axis=0) for term in _product_terms(potential, block, d, dw, allowed, factor, leaves)]
+
+
+def _component_arrays(snapshot, block):
+    """(components of r_a - r_b as (b, a) arrays, which pairs may interact) of all atoms with all."""
     unit, lattice, molecule = snapshot.nm_per_bit, snapshot.lattice, snapshot.system.molecule
-    d = [
-        (lattice[c, block.a, None] - lattice[c, None, block.b]).astype(snapshot.dtype) * unit[c] for c in range(3)
-    ]
-    dw = [w[c, block.a, None] - w[c, None, block.b] for c in range(3)]
-    allowed = molecule[block.a, None] != molecule[None, block.b]
-    factor = None if weights is None else weights[None, block.b]
-    return [jnp.sum(term, axis=1) for term in _product_terms(potential, block, d, dw, allowed, factor, leaves)]
+    d = [(lattice[c, None, block.a] - lattice[c, block.b, None]).astype(snapshot.dtype) * unit[c] for c in range(3)]
+    return d, molecule[None, block.a] != molecule[block.b, None]
 
 
 def _product_terms(potential, block, d, dw, allowed, factor, leaves):

@@ -1,4 +1,4 @@
-"""1/x and 1/sqrt(x) whose derivatives are products of the values: a reverse pass divides no more than a forward pass."""
+"""1/x and 1/sqrt(x) with derivatives made of products: a reverse pass divides no more than a forward pass."""
 
 import jax
 
