@@ -18,6 +18,8 @@ PERIOD = 66
 """Milliseconds between two looks into the mailbox."""
 SLOW = 4
 """Numbers, time series and g(r) are redrawn every so many looks."""
+OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
+"""Messages lie over the atoms, so that nothing moves when they come and go."""
 WATCHED = ["potential", "temperature", "friction", "time_step", "steps_per_picture", "memory", "running"]
 """Parameters that the simulation must hear of."""
 
@@ -35,7 +37,7 @@ class TuneLab(pn.viewable.Viewer):
         self.controls = Controls(model)
         self.curves, self.structure, self.meters = Curves(model), Structure(model), Meters(model)
         self._make_buttons()
-        self.status = look.text("", sizing_mode="stretch_width", margin=(2, 4), visible=False)
+        self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
         self.about = pn.Row(sizing_mode="stretch_width", margin=0)
         self._new_liquid()
         self._layout = self._arrange()
@@ -81,9 +83,11 @@ class TuneLab(pn.viewable.Viewer):
                 height=38,
                 sizing_mode="stretch_width",
             ),
+            self.status,
             self.atoms,
             pn.Row(self.speed, self.representation, self.colour, margin=0, height=52, sizing_mode="stretch_width"),
             min_width=380,
+            styles={"position": "relative"},
         )
         curves = pn.Row(
             look.card(look.heading("Energy of a pair"), self.curves.energy.pane),
@@ -110,7 +114,7 @@ class TuneLab(pn.viewable.Viewer):
         right = pn.Column(curves, structure, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, min_width=480)
         top = pn.Row(viewer, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
         meters = pn.Row(*self.meters.cards(), sizing_mode="stretch_width", height=158, margin=0, styles={"gap": "8px"})
-        stage = pn.Column(self.status, top, meters, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+        stage = pn.Column(top, meters, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
         bench = pn.Row(
             self.controls,
             stage,

@@ -137,8 +137,9 @@ class Simulation:
         """A running mean that forgets what is older than the memory asked for."""
         between = self.asked["steps"] * self.asked["dt"]
         weight = max(1 / self.n, min(1.0, between / self.asked["memory"]))
-        self.mean = rdf if self.mean is None else self.mean + weight * (rdf - self.mean)
-        return self.mean
+        mean = rdf if self.mean is None else self.mean + weight * (rdf - self.mean)
+        self.mean = mean
+        return mean
 
     def _in_units(self, row):
         kinetic_temperature, pressure, potential, total = (float(x) for x in row)

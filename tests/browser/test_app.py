@@ -31,14 +31,20 @@ def wait_until(page, condition, what, seconds=PATIENCE):
     raise AssertionError(f"after {seconds} s still not: {what}")
 
 
+def changes(page):
+    """Whether a good part of the canvas changes within a second."""
+    before = picture(page)
+    page.wait_for_timeout(1000)
+    now = picture(page)
+    return now.shape == before.shape and (np.abs(now - before) > 40).sum() > 800
+
+
 def moves(page):
     """Wait until atoms are drawn and a good part of the canvas changes."""
     page.locator(".revmd-atoms canvas").first.wait_for()
     wait_until(page, lambda: (picture(page) < 235).sum() > 3000, "atoms drawn")
     page.get_by_text("t = ").wait_for()
-    before = picture(page)
-    changed = lambda: len(now := picture(page)) == len(before) and (np.abs(now - before) > 40).sum() > 800
-    wait_until(page, changed, "atoms moving")
+    wait_until(page, lambda: changes(page), "atoms moving")
 
 
 def drawn(page):
