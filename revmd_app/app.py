@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+
 import panel as pn
+from tornado.websocket import WebSocketClosedError
 
 from revmd_app.labs.gradients import GradientsLab
 from revmd_app.labs.tune import TuneLab
@@ -41,9 +45,19 @@ def serve(
     port: int = 5006, address: str = "localhost", show: bool = True, websocket_origin=None, prefix: str = ""
 ) -> None:
     """Serve the laboratory until Ctrl-C. `websocket_origin` ("*" for any) and `prefix` are for use behind a proxy."""
-    origin = [websocket_origin] if isinstance(websocket_origin, str) else websocket_origin
-    options = {} if origin is None else {"websocket_origin": origin}
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or ipykernel's debugger complains in every child
+    for name in ("bokeh.server.views.ws", "asyncio"):
+        logging.getLogger(name).addFilter(_of_an_open_page)
+    options: dict = {"unused_session_lifetime_milliseconds": 6000, "check_unused_sessions_milliseconds": 3000}
+    if websocket_origin is not None:
+        options["websocket_origin"] = [websocket_origin] if isinstance(websocket_origin, str) else websocket_origin
     pn.serve({"/": page}, port=port, address=address, show=show, title=TITLE, prefix=prefix, **options)
+
+
+def _of_an_open_page(record: logging.LogRecord) -> bool:
+    """Whether a log record is worth keeping: that a page was closed while a frame was on its way is no error."""
+    closed = record.exc_info is not None and isinstance(record.exc_info[1], WebSocketClosedError)
+    return not closed and "connection was closed" not in record.getMessage()
 
 
 if pn.state.served:

@@ -14,9 +14,9 @@ from revmd_app.labs.widgets.jobs import Job
 from revmd_app.labs.widgets.plots import soon
 from revmd_app.labs.widgets.viewer import AtomsView
 
-PERIOD = 66
+PERIOD = 33
 """Milliseconds between two looks into the mailbox."""
-SLOW = 4
+SLOW = 6
 """Numbers, time series and g(r) are redrawn every so many looks."""
 OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
 """Messages lie over the atoms, so that nothing moves when they come and go."""

@@ -8,10 +8,12 @@ Nothing here imports Panel or JAX: the child imports only what the task does.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import logging
 import multiprocessing as mp
 import os
+import platform
 import signal
 import time
 import traceback
@@ -63,16 +65,26 @@ class Link:
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept between runs."""
+    """Where compiled programs are kept between runs: one folder for each kind of processor.
+
+    JAX does not tell processors apart, and a program made for a newer one is an illegal instruction on an older one
+    that shares the home directory.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("revmd")) / "compiled"
+    cpuinfo, wanted = Path("/proc/cpuinfo"), ("model name", "flags", "Features")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else [platform.processor()]
+    about = sorted({line for line in lines if line.startswith(wanted)}) or lines[:1]
+    kind = hashlib.sha256("".join([platform.machine(), *about]).encode()).hexdigest()[:10]
+    return Path(platformdirs.user_cache_dir("revmd", appauthor=False)) / "compiled" / kind
 
 
 def _prepare_jax() -> None:
     """One thread for XLA, and a cache of compiled programs so that the second start is quick."""
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
     os.environ.setdefault("NPROC", "1")  # the size of XLA's thread pool
+    # XLA calls every program that it loads from the cache an error, for want of "features" that no processor has.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
