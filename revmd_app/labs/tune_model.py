@@ -256,7 +256,7 @@ class TuneModel(param.Parameterized):
             self.old_rdf = self.frame["rdf"]
         self.epoch += 1
         if self.state not in ("exploded", "failed"):
-            self.message = f"Held: {self.obstacle}" if self.obstacle else ""
+            self.message = f"Held: this u(r) cannot be simulated as it is: {self.obstacle}" if self.obstacle else ""
 
     def forget(self) -> None:
         """Begin the averages anew."""

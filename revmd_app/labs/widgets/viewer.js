@@ -32,7 +32,8 @@
     controls.rotate(new (controls.rotation.constructor)());
     controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
     me.component.autoView();
-    setTimeout(() => view.stage.viewerControls.zoom(0.2), 50);
+    const box = view.stage.viewer.container, narrow = Math.max(0, 1 - box.clientWidth / box.clientHeight);
+    setTimeout(() => view.stage.viewerControls.zoom(0.2 - narrow), 50);  // closer, but not in a tall box
   };
   me.draw = () => {
     const c = me.component; if (!c) return;
