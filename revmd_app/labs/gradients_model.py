@@ -21,7 +21,7 @@ LIQUIDS: dict[str, tuple[str, int]] = {
     "Argon, 108 atoms": ("argon", 108),
     "Argon, 216 atoms": ("argon", 216),
     "Water, 64 molecules": ("water", 64),
-    "Toy fluid, 108 atoms (reduced units)": ("lennard_jones_fluid", 108),
+    "Toy fluid, 108 atoms": ("lennard_jones_fluid", 108),
 }
 
 

@@ -20,6 +20,8 @@ SLOW = 6
 """Numbers, time series and g(r) are redrawn every so many looks."""
 OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
 """Messages lie over the atoms, so that nothing moves when they come and go."""
+ARGON_SIGMA = 0.34
+"""nm. The atoms of a system in reduced units are drawn as argon's."""
 WATCHED = ["potential", "temperature", "friction", "time_step", "steps_per_picture", "memory", "running"]
 """Parameters that the simulation must hear of."""
 
@@ -169,11 +171,12 @@ class TuneLab(pn.viewable.Viewer):
     def _new_liquid(self, *_) -> None:
         case = self.model.case
         start = case.snapshot()
+        self._size = ARGON_SIGMA if case.units == "reduced" else 1.0
         self.atoms.show(
             element_names(case.system),
             np.asarray(case.system.molecule),
-            np.asarray(start.positions),
-            np.asarray(case.system.box),
+            np.asarray(start.positions) * self._size,
+            np.asarray(case.system.box) * self._size,
         )
         self.structure.new_liquid()
         soon(self.curves.draw)
@@ -200,7 +203,7 @@ class TuneLab(pn.viewable.Viewer):
 
     def _show_frame(self, frame) -> None:
         model = self.model
-        self.atoms.move(frame["positions"], frame["kinetic"])
+        self.atoms.move(frame["positions"] * self._size, frame["kinetic"])
         if model.state in ("starting", "compiling") and frame["time"] > 0:
             model.state = "running" if model.running else "paused"
         if self._ticks % SLOW == 0 or not model.running:

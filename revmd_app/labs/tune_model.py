@@ -61,13 +61,13 @@ LIQUIDS: dict[str, Liquid] = {
     "Argon, 1000 atoms": Liquid("argon", 1000, **ARGON),
     "Water, 64 molecules": Liquid("water", 64, **WATER),
     "Water, 216 molecules": Liquid("water", 216, **WATER),
-    "Toy fluid, 256 atoms (reduced units)": Liquid("lennard_jones_fluid", 256, **FLUID),
+    "Toy fluid, 256 atoms": Liquid("lennard_jones_fluid", 256, **FLUID),
 }
 
 TRUNCATIONS = {"force-shifted": "shifted", "switched": "switched", "plain (jumps)": "plain"}
 SPEEDS = (5, 10, 20, 50, 100, 200)
 """Steps between two pictures."""
-MEMORIES = {"last 2 ps": 2.0, "last 10 ps": 10.0, "last 50 ps": 50.0, "everything": np.inf}
+MEMORIES = {"last 2 ps (or τ)": 2.0, "last 10 ps (or τ)": 10.0, "last 50 ps (or τ)": 50.0, "everything": np.inf}
 HISTORY = 600
 """Points of the time series that are kept."""
 GESTURE = 1.0
@@ -106,7 +106,7 @@ class TuneModel(param.Parameterized):
     friction = param.Number(default=1.0, bounds=(0.0, 20.0), label="Friction")
     time_step = param.Number(default=4.0, bounds=(0.05, 10.0), label="Time step")
     steps_per_picture = param.Selector(default=10, objects=list(SPEEDS), label="Speed")
-    memory = param.Selector(default="last 10 ps", objects=list(MEMORIES), label="Average g(r) over")
+    memory = param.Selector(default="last 10 ps (or τ)", objects=list(MEMORIES), label="Average g(r) over")
     values = param.Dict(default={}, doc="The knobs' values by key.")
     running = param.Boolean(default=True)
 

@@ -65,7 +65,7 @@ def test_cancelled_between_replicas(model):
 
 
 @pytest.mark.parametrize("loss", list(LOSSES))
-@pytest.mark.parametrize("liquid", ["Argon, 108 atoms", "Toy fluid, 108 atoms (reduced units)"])
+@pytest.mark.parametrize("liquid", ["Argon, 108 atoms", "Toy fluid, 108 atoms"])
 def test_every_loss_has_a_finite_value(model, loss, liquid):
     model.liquid, model.loss = liquid, loss
     case = model.case

@@ -62,7 +62,7 @@ def test_a_gesture_has_one_ghost(model):
     np.testing.assert_allclose(model.curves()["u_before"], before)
 
 
-@pytest.mark.parametrize("liquid", ["Argon, 108 atoms", "Water, 64 molecules", "Toy fluid, 256 atoms (reduced units)"])
+@pytest.mark.parametrize("liquid", ["Argon, 108 atoms", "Water, 64 molecules", "Toy fluid, 256 atoms"])
 def test_every_form_has_a_well_of_the_right_size_in_every_liquid(model, liquid):
     model.liquid = liquid
     wells = {}
