@@ -2,12 +2,15 @@
 
 Every method runs the same steps of the same system in one process; rounds are interleaved and the median is
 reported, so that a busy machine slows all of them alike. Memory is what XLA reserves for the compiled program.
+Large systems run on a neighbour list; JAX's own reverse mode cannot go back through its rebuilding and sums
+over all pairs.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import os
 import platform
 import statistics
 import time
@@ -19,11 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from revmd_app.engine.simulate import advance, simulate
+from revmd_app.engine.simulate import simulate
 from revmd_app.gradients.estimate import reserved_bytes
 from revmd_app.systems import prepared
 
-METHODS = ("reversible", "checkpointed", "reverse_mode")
+METHODS = ("forward", "reversible", "checkpointed", "reverse_mode")
 STORE_LIMIT = 4e9
 """Bytes beyond which a program is not run, only its need reported."""
 
@@ -38,8 +41,8 @@ class Measurement(NamedTuple):
     bytes: int
 
 
-def gradient_program(case, n_steps: int, method: str):
-    """A compiled value and gradient of the mean potential energy of one run, with its arguments."""
+def program(case, n_steps: int, method: str):
+    """(compiled program, arguments): the mean potential energy of one run ("forward"), or that and its gradient."""
     every = max(1, n_steps // 10)
     dynamic, static = eqx.partition(case.potential, eqx.is_inexact_array)
 
@@ -53,12 +56,13 @@ def gradient_program(case, n_steps: int, method: str):
             sample_every=every,
             key=key,
             state=state,
-            method=method,
+            method="reversible" if method == "forward" else method,
         )
         return jnp.mean(energies)
 
     arguments = (dynamic, case.state, jax.random.key(0))
-    return jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile(), arguments
+    function = loss if method == "forward" else jax.value_and_grad(loss)
+    return jax.jit(function).lower(*arguments).compile(), arguments
 
 
 def interleaved(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -77,13 +81,10 @@ def interleaved(programs: dict[str, Callable[[], object]], rounds: int) -> dict[
 def measure(n_atoms: int, n_steps: int, rounds: int) -> list[Measurement]:
     """Forward run and gradient by every method, for liquid argon."""
     case = prepared("argon", n_atoms)
-    key = jax.random.key(0)
-    programs: dict[str, Callable[[], object]] = {
-        "forward": lambda: advance(case.system, case.potential, case.settings, case.state, key, n_steps)[0]
-    }
-    needs = {"forward": 0}
+    programs: dict[str, Callable[[], object]] = {}
+    needs = {}
     for method in METHODS:
-        compiled, arguments = gradient_program(case, n_steps, method)
+        compiled, arguments = program(case, n_steps, method)
         needs[method] = reserved_bytes(compiled)
         if needs[method] < STORE_LIMIT:
             programs[method] = functools.partial(compiled, *arguments)
@@ -91,14 +92,14 @@ def measure(n_atoms: int, n_steps: int, rounds: int) -> list[Measurement]:
     name = f"argon {n_atoms}"
     return [
         Measurement(name, method, n_steps, 1e6 * seconds.get(method, float("nan")) / n_steps, needs[method])
-        for method in needs
+        for method in METHODS
     ]
 
 
 def memory_growth(n_atoms: int, lengths=(1_000, 10_000, 100_000)) -> list[tuple[int, int]]:
     """(steps, bytes) of the reversible gradient, from the compiled programs alone."""
     case = prepared("argon", n_atoms)
-    return [(n, reserved_bytes(gradient_program(case, n, "reversible")[0])) for n in lengths]
+    return [(n, reserved_bytes(program(case, n, "reversible")[0])) for n in lengths]
 
 
 def show(rows: list[Measurement]) -> None:
@@ -107,7 +108,7 @@ def show(rows: list[Measurement]) -> None:
     print(f"{'system':12} {'method':14} {'steps':>7} {'µs/step':>10} {'/ forward':>10} {'memory':>12}")
     for row in rows:
         ratio = row.microseconds_per_step / forward
-        need = "" if row.method == "forward" else f"{row.bytes / 1e6:.1f} MB"
+        need = f"{row.bytes / 1e6:.1f} MB"
         took = "not run" if np.isnan(ratio) else f"{row.microseconds_per_step:.0f}"
         print(f"{row.system:12} {row.method:14} {row.n_steps:7d} {took:>10} {ratio:10.2f} {need:>12}")
 
@@ -119,8 +120,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=200, help="steps a run")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, of which the median is taken")
     options = parser.parse_args(argv)
-    processor = platform.processor() or "unnamed processor"
-    print(f"{platform.machine()}, {processor}, Python {platform.python_version()}, jax {jax.__version__}")
+    machine = f"{platform.machine()}, {os.cpu_count()} logical cores"
+    print(f"{machine}, Python {platform.python_version()}, jax {jax.__version__}")
     for n_atoms in options.atoms:
         show(measure(n_atoms, options.steps, options.rounds))
         growth = ", ".join(f"{need / 1e6:.2f} MB for {n:,} steps" for n, need in memory_growth(n_atoms))
