@@ -56,6 +56,7 @@ class Report(eqx.Module):
     fastest_move: Float[Array, ""]  # largest move in one step, as a fraction of the box
     list_overflowed: Bool[Array, ""]
     tape_overflowed: Bool[Array, ""]
+    tape_exhausted: Bool[Array, ""]  # a rewind wanted more bits than the tape held
 
     def check(self) -> Report:
         """Raise `SimulationError` with what went wrong and what to do; return the report otherwise."""
@@ -66,6 +67,10 @@ class Report(eqx.Module):
             )
         if bool(jnp.any(self.tape_overflowed)):
             raise SimulationError("the tape is full: raise `tape_capacity`, or run fewer steps at a time.")
+        if bool(jnp.any(self.tape_exhausted)):
+            raise SimulationError(
+                "the tape ran out: it is not the tape of these steps; rewind with the one that the forward run gave."
+            )
         if not bool(jnp.all(self.fastest_move < FASTEST_MOVE)):
             raise SimulationError(
                 "the simulation exploded: an atom moved by more than 1/64 of the box in one step; use a smaller time "
@@ -126,7 +131,10 @@ def report(moving: Moving) -> Report:
     """Summarise the flags of a loop."""
     tape = moving.tape
     return Report(
-        jnp.max(moving.fastest).astype(jnp.float64) / 2.0**64, moving.overflowed, tape.count > tape.words.shape[0]
+        fastest_move=jnp.max(moving.fastest).astype(jnp.float64) / 2.0**64,
+        list_overflowed=moving.overflowed,
+        tape_overflowed=tape.count > tape.words.shape[0],
+        tape_exhausted=tape.count < 0,
     )
 
 

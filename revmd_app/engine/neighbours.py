@@ -42,6 +42,11 @@ class VerletList(eqx.Module):
 def make_plan(system: System, potential, settings, capacity_box=None) -> Plan:
     """Decide on lists from the shapes and the density (`system.box` must be concrete, or pass `capacity_box`, nm)."""
     use = settings.neighbours
+    if capacity_box is None and isinstance(system.box, jax.core.Tracer):
+        raise ValueError(
+            "the box decides how long neighbour lists are and must be known when the program is compiled: make the "
+            "system outside of jit."
+        )
     box = np.asarray(system.box if capacity_box is None else capacity_box)
     blocks = []
     for block in potential.blocks(system):

@@ -30,6 +30,11 @@ __all__ = ["METHODS", "SimulationError", "Tape", "advance", "change_settings", "
 METHODS = ("reversible", "reverse_mode", "checkpointed", "forward_mode")
 
 
+def _check_length(n_steps) -> None:
+    if not isinstance(n_steps, jax.core.Tracer) and n_steps < 0:
+        raise ValueError(f"n_steps must not be negative ({n_steps}): `advance` and `rewind` each know their direction.")
+
+
 def tape_capacity(settings: Settings, n_steps: int) -> int:
     """Events that n_steps can push, rounded up to a power of two (needs a concrete friction and time step)."""
     return _events(float(settings.friction) * float(settings.dt), n_steps)
@@ -46,6 +51,7 @@ def advance(system, potential, settings, state, key, n_steps, tape=None):
     `n_steps` is traced: any length runs in the same compiled program. The tape of this stretch is what `rewind` needs;
     pass an unfinished `tape` to go on writing it. Call `report.check()` to turn a failed run into an exception.
     """
+    _check_length(n_steps)
     if tape is None:
         tape = Tape.empty(tape_capacity(settings, int(n_steps)), system.n_atoms)
     plan = lists.make_plan(system, potential, settings)
@@ -64,6 +70,7 @@ def rewind(system, potential, settings, state, tape, key, n_steps):
 
     `settings`, `potential` and `key` must be those of the forward run, and `tape` the one that it wrote.
     """
+    _check_length(n_steps)
     plan = lists.make_plan(system, potential, settings)
     return _rewind(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 

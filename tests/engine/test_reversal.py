@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.restart import Recorder
+from revmd_app.engine.simulate import SimulationError, Tape, advance, rewind
+from revmd_app.systems import prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 STRONG = 50.0
@@ -159,3 +162,18 @@ def test_another_process_takes_runs_back(tmp_path):
         back.forward(500)
         assert not differences(back.state, run.state)
         assert np.array_equal(back.words, run.words)
+
+
+def test_a_tape_that_ran_out_and_a_negative_length_are_said():
+    """Rewinding further than the tape reaches cannot work, and says so."""
+    case = prepared("argon", 108)
+    settings = dataclasses.replace(case.settings, friction=jnp.asarray(50.0))
+    world = (case.system, case.potential, settings)
+    key = jax.random.key(0)
+    state, tape, report = advance(*world, case.state, key, 400)
+    report.check()
+    assert int(tape.count) > 0
+    with pytest.raises(SimulationError, match="the tape ran out"):
+        rewind(*world, state, Tape.empty(4, 108), key, 400)[2].check()
+    with pytest.raises(ValueError, match="must not be negative"):
+        advance(*world, case.state, key, -1)
