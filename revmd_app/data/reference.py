@@ -96,7 +96,9 @@ def argon_reference() -> dict[str, Any]:
             "second_maximum": {"r": 0.70, "g": 1.27},
             "temperature": 85.0,  # K
             "number_density": 21.25,  # nm^-3
-            "citation": YARNELL + " (rounded: r to 0.01 nm, g to 0.03)",
+            "citation": "rounded (r to 0.01 nm, g to 0.03) from a transform of the structure factor of "
+            + YARNELL
+            + "; not values printed there",
         },
         "liquid_density": {
             "triple_point": {"temperature": 83.8058, "density": 1.4168},  # K, g/cm^3
