@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class Refusal(ValueError):
     """An estimator cannot treat a loss; the message is the sentence that says why."""
 
 
-class Estimator:
+class Estimator(abc.ABC):
     """A way to estimate dL/dtheta. Subclasses write `build` (one replica) and say what they cost and cannot do."""
 
     name = "estimator"
@@ -150,13 +151,13 @@ class Estimator:
         """Why this estimator cannot treat the experiment, or None."""
         return None
 
+    @abc.abstractmethod
     def build(self, experiment: Experiment, potential) -> Callable:
         """f(leaves, state, key) -> Sample for the flat float leaves (P,) of this potential's structure."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def force_evaluations(self, experiment: Experiment, n_parameters: int) -> int:
         """Evaluations of the force (a product with its Jacobian counts as one) of one replica."""
-        raise NotImplementedError
 
     def combine(self, samples: list[Sample]) -> np.ndarray:
         """(replicas, P) contributions whose mean is the gradient."""

@@ -9,35 +9,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from revmd_app.potentials.base import Parameter, Potential, Sum
-from revmd_app.potentials.expression import Expression
-from revmd_app.potentials.pair import (
-    Buckingham,
-    Buffered147,
-    DoubleExponential,
-    LennardJones,
-    Mie,
-    Morse,
-    RadialForm,
-    SoftCoreLennardJones,
-    WeeksChandlerAndersen,
-)
+from revmd_app.potentials import PAIR_FORMS, Expression, LennardJones, Parameter, Potential, RadialForm, Sum
 from revmd_app.systems.case import Case
 
 TYPED = "Typed formula"
 """The name under which the typed formula stands among the pair forms."""
 
-FORMS: dict[str, type[RadialForm] | None] = {
-    "Lennard-Jones": LennardJones,
-    "Morse": Morse,
-    "Weeks–Chandler–Andersen": WeeksChandlerAndersen,
-    "Mie": Mie,
-    "Double exponential": DoubleExponential,
-    "Buckingham": Buckingham,
-    "Soft-core Lennard-Jones": SoftCoreLennardJones,
-    "Buffered 14-7": Buffered147,
-    TYPED: None,
-}
+FORMS: dict[str, type[RadialForm] | None] = {**PAIR_FORMS, TYPED: None}
 
 _POWERS = {"nm": (0, 1), "1/nm": (0, -1), "kJ/mol": (1, 0), "kJ/mol nm⁶": (1, 6), "": (0, 0)}
 """Of each unit of a pair form: its powers of energy and of length."""
