@@ -122,11 +122,8 @@ class Recorder:
         tape = Tape(jnp.asarray(words), jnp.asarray(len(newest), jnp.int64))
         state, tape, report = rewind(self.system, self.potential, self.settings, self.state, tape, self.key, n_steps)
         report.check()
-        left = int(tape.count)
-        if left < 0:
-            raise ValueError("the tape ends before the start of the run: it does not belong to this state.")
         self.state = state
-        del self.words[len(self.words) - len(newest) + left :]
+        del self.words[len(self.words) - len(newest) + int(tape.count) :]
 
     def set(self, *, settings: Settings | None = None, potential=None) -> None:
         """Go on from this step with other settings, another potential, or both."""

@@ -117,7 +117,7 @@ def test_a_shortened_tape_is_noticed():
     run = new_run()
     run.forward(200)
     del run.words[0]
-    with pytest.raises(ValueError, match="the tape ends before the start of the run"):
+    with pytest.raises(SimulationError, match="the tape ran out"):
         run.backward(200)
 
 
