@@ -72,7 +72,7 @@ nv = _import_nglview()
 
 
 def _serve_javascript() -> Path:
-    """ipywidgets_bokeh fetches nglview from unpkg.com. Serve the installed copy as a Bokeh extension instead.
+    """ipywidgets_bokeh would fetch nglview from a CDN. Serve the installed copy as a Bokeh extension instead.
 
     A copy, since tornado refuses symbolic links; and named as the CDN would: {package}@{version}/dist/index.
     """
