@@ -199,10 +199,11 @@ def test_every_pair_form(name):
     potential = PAIR_FORMS[name](cutoff=0.55)
     arguments = arguments_with(WEAK, potential)
     options = {"n_steps": 20, "every": 10}
-    value, gradient = evaluate(engine_losses, arguments, **options)
-    expected, reference = evaluate(textbook_losses, arguments, **options)
-    np.testing.assert_allclose(value, expected, rtol=1e-6)
-    assert_close(gradient, reference, 1e-6)
+    for loss in ("energy", "g(r)", "VACF"):
+        value, gradient = evaluate(engine_losses, arguments, loss, **options)
+        expected, reference = evaluate(textbook_losses, arguments, loss, **options)
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+        assert_close(gradient, reference, 1e-6)
 
 
 def test_replicas_are_what_single_runs_are():
