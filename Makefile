@@ -1,6 +1,7 @@
-# revmd: `make app` opens the laboratory, `make test` runs every test. Both set up what they need in .venv.
+# revmd: `make app` opens the laboratory, `make test` runs every test. Each sets up what it needs in .venv.
 #
 #   make app     [PORT=5006] [ADDRESS=localhost] [ARGS=--no-browser]
+#   make lab     the course in JupyterLab [PORT=8888] [ADDRESS=localhost] [ARGS=--no-browser]
 #   make test    unit and property tests, then tests in a real browser
 #   make check   the fast part of the tests
 #   make shapes  the same, with every annotated shape and dtype checked at run time
@@ -8,7 +9,7 @@
 #   make clean   remove what was built here, .venv included
 #   PYTHON=/path/to/python3 names the Python that a new .venv is made with.
 
-PORT ?= 5006
+PORT ?= $(if $(filter lab,$(MAKECMDGOALS)),8888,5006)
 ADDRESS ?= localhost
 ARGS ?=
 JOBS ?= 2
@@ -21,15 +22,22 @@ PYTEST := $(PY) -m pytest
 PINS := pyproject.toml constraints.txt
 ARTIFACTS := test-artifacts
 
-.PHONY: help app test check shapes lint clean browser
+# No question about news, and no look for a newer version: JupyterLab asks no other host for anything.
+QUIET_LAB := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+.PHONY: help app lab test check shapes lint clean browser
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,9p'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,10p'
 
 app: .venv/installed-app
 	@echo "revmd: opening http://$(ADDRESS):$(PORT) (Ctrl-C stops it)"
 	@$(PY) -m revmd_app app --port "$(PORT)" --address "$(ADDRESS)" $(ARGS)
+
+lab: .venv/installed-lab
+	@echo "revmd: opening JupyterLab on notebooks/ (Ctrl-C twice stops it)"
+	@$(PY) -m jupyterlab notebooks --port "$(PORT)" --ip "$(ADDRESS)" $(QUIET_LAB) $(ARGS)
 
 test: .venv/installed-test browser
 	@mkdir -p $(ARTIFACTS) && rm -f $(ARTIFACTS)/*.xml
@@ -69,8 +77,14 @@ browser: .venv/installed-test
 	@$(PIP) install -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
+.venv/installed-lab: $(PINS) | .venv/bin/python
+	@echo "revmd: installing the app and JupyterLab into .venv (1.5 GB, about a minute; once) ..."
+	@$(PIP) install -c constraints.txt hatchling editables
+	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[lab]"
+	@touch .venv/installed-app $@
+
 .venv/installed-test: $(PINS) | .venv/bin/python
 	@echo "revmd: installing the app and what its tests need into .venv (1.7 GB, about a minute; once) ..."
 	@$(PIP) install -c constraints.txt hatchling editables
-	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[test]"
-	@touch .venv/installed-app $@
+	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[lab,test]"
+	@touch .venv/installed-app .venv/installed-lab $@
