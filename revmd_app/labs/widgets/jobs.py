@@ -84,7 +84,7 @@ def _prepare_jax() -> None:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
     os.environ.setdefault("NPROC", "1")  # the size of XLA's thread pool
     # XLA calls every program that it loads from the cache an error, for want of "features" that no processor has.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # a page or kernel that has imported JAX left us a 1
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
