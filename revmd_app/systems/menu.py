@@ -9,6 +9,9 @@ from revmd_app.systems import toy
 from revmd_app.systems.argon import SIZES as ARGON_SIZES
 from revmd_app.systems.argon import argon
 from revmd_app.systems.case import Case
+from revmd_app.systems.crystal import CELLS as CRYSTAL_CELLS
+from revmd_app.systems.crystal import SIZES as CRYSTAL_SIZES
+from revmd_app.systems.crystal import argon_crystal
 from revmd_app.systems.water import SIZES as WATER_SIZES
 from revmd_app.systems.water import water
 
@@ -41,6 +44,9 @@ CASES: dict[str, MenuEntry] = {
             *ARGON_SIZES,
             suggested=(108, 216, 500, 1000),
             shipped=(108, 216, 500, 1000),
+        ),
+        MenuEntry(
+            "argon_crystal", "Argon crystal", argon_crystal, "atoms", *CRYSTAL_SIZES, suggested=tuple(CRYSTAL_CELLS)
         ),
         MenuEntry(
             "water",
