@@ -18,21 +18,39 @@ follows Levesque & Verlet, J. Stat. Phys. 72, 519 (1993), here with a thermostat
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int64
 
+from revmd_app.checks import check_number
 from revmd_app.engine.lattice import SHIFT_BITS, VELOCITY_BITS, State, burnt_bits, shift_count
 from revmd_app.engine.system import System
 
 PRECISIONS = ("float32", "float64")
 
 
-def _traced(default):
-    return eqx.field(converter=lambda x: jnp.asarray(x, dtype=jnp.float64), default=default)
+_WANTED: dict[str, dict[str, Any]] = {
+    "dt": {
+        "name": "the time step dt",
+        "unit": "ps",
+        "above": 0.0,
+        "advice": "liquid argon takes 0.004, flexible water 0.0005",
+    },
+    "temperature": {"name": "the temperature", "at_least": 0.0, "advice": "it is an absolute one, not in °C"},
+    "friction": {"name": "the friction", "unit": "1/ps", "at_least": 0.0, "advice": "0 conserves energy, 1 is usual"},
+}
+"""What a traced setting may be: the arguments of `check_number`."""
+
+
+def _traced(name, default):
+    def convert(x):
+        check_number(value=x, **_WANTED[name])
+        return jnp.asarray(x, dtype=jnp.float64)
+
+    return eqx.field(converter=convert, default=default)
 
 
 class Settings(eqx.Module):
@@ -44,9 +62,9 @@ class Settings(eqx.Module):
     list.
     """
 
-    dt: Float[Array, ""] = _traced(0.002)
-    temperature: Float[Array, ""] = _traced(300.0)
-    friction: Float[Array, ""] = _traced(1.0)
+    dt: Float[Array, ""] = _traced("dt", 0.002)
+    temperature: Float[Array, ""] = _traced("temperature", 300.0)
+    friction: Float[Array, ""] = _traced("friction", 1.0)
     precision: str = eqx.field(static=True, kw_only=True, default="float32")
     neighbours: str = eqx.field(static=True, kw_only=True, default="auto")
     skin: float = eqx.field(static=True, kw_only=True, default=0.12)
@@ -57,6 +75,13 @@ class Settings(eqx.Module):
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not '{self.precision}'.")
         if self.neighbours not in ("auto", "dense", "list"):
             raise ValueError(f"neighbours must be auto, dense or list, not '{self.neighbours}'.")
+        check_number("the skin of the neighbour list", self.skin, "nm", above=0.0)
+        check_number("the capacity of the neighbour list", self.capacity, above=0.0, advice="1.35 leaves room to move")
+
+    def check(self) -> None:
+        """Raise `ValueError` for a time step, temperature or friction that means nothing; traced ones pass."""
+        for name, wanted in _WANTED.items():
+            check_number(value=getattr(self, name), **wanted)
 
     @property
     def dtype(self):

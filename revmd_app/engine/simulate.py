@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from revmd_app.checks import check_number, machine_memory, readable_bytes, whole_number
 from revmd_app.engine import adjoint as sweeps
 from revmd_app.engine import automatic, loops
 from revmd_app.engine import neighbours as lists
@@ -31,8 +32,39 @@ METHODS = ("reversible", "reverse_mode", "checkpointed", "forward_mode")
 
 
 def _check_length(n_steps) -> None:
-    if not isinstance(n_steps, jax.core.Tracer) and n_steps < 0:
-        raise ValueError(f"n_steps must not be negative ({n_steps}): `advance` and `rewind` each know their direction.")
+    if not isinstance(n_steps, jax.core.Tracer):
+        advice = "`advance` and `rewind` each know their direction"
+        whole_number("n_steps", n_steps, 0, 2**62, advice)
+
+
+def _check_run(system, potential, settings: Settings, state: State | None, key) -> None:
+    """Refuse what cannot be run, as far as it is not traced."""
+    if not (isinstance(key, jax.Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32)):
+        raise ValueError(f"key must be a random key of JAX, such as jax.random.key(0), not {type(key).__name__}.")
+    settings.check()
+    if not isinstance(system.box, jax.core.Tracer):
+        potential.check(system)
+    if state is not None and state.position.shape[-1] != system.n_atoms:
+        raise ValueError(
+            f"the state holds {state.position.shape[-1]:,} atoms and the system '{system.name}' {system.n_atoms:,}: "
+            "take both from one case."
+        )
+
+
+def _check_start(system, positions, velocities) -> None:
+    for name, values in {"positions": positions, "velocities": velocities}.items():
+        if jnp.shape(values) != (3, system.n_atoms):
+            raise ValueError(f"{name} must have the shape (3, {system.n_atoms}), not {jnp.shape(values)}.")
+        check_number(f"each of the {name}", values)
+
+
+def _check_tape(events: int, n_atoms: int) -> None:
+    size, there = 6 * events * n_atoms, machine_memory()
+    if size > there:
+        raise ValueError(
+            f"the bits that friction burns in so many steps need a tape of {readable_bytes(size)}, and this machine "
+            f"has {readable_bytes(there)}: run fewer steps at a time, or with less friction."
+        )
 
 
 def tape_capacity(settings: Settings, n_steps: int) -> int:
@@ -52,8 +84,11 @@ def advance(system, potential, settings, state, key, n_steps, tape=None):
     pass an unfinished `tape` to go on writing it. Call `report.check()` to turn a failed run into an exception.
     """
     _check_length(n_steps)
+    _check_run(system, potential, settings, state, key)
     if tape is None:
-        tape = Tape.empty(tape_capacity(settings, int(n_steps)), system.n_atoms)
+        events = tape_capacity(settings, int(n_steps))
+        _check_tape(events, system.n_atoms)
+        tape = Tape.empty(events, system.n_atoms)
     plan = lists.make_plan(system, potential, settings)
     return _advance(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -71,6 +106,7 @@ def rewind(system, potential, settings, state, tape, key, n_steps):
     `settings`, `potential` and `key` must be those of the forward run, and `tape` the one that it wrote.
     """
     _check_length(n_steps)
+    _check_run(system, potential, settings, state, key)
     plan = lists.make_plan(system, potential, settings)
     return _rewind(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -148,8 +184,10 @@ def simulate(
     schedule = _schedule(system, settings, n_steps, sample_every, method, truncate, friction_bound)
     if (state is None) == (positions is None) or (positions is None) != (velocities is None):
         raise ValueError("start from a `state`, or from `positions` and `velocities` together.")
-    if not isinstance(system.box, jax.core.Tracer):
-        potential.check(system)
+    _check_run(system, potential, settings, state, key)
+    _check_tape(schedule.tape_capacity, system.n_atoms)
+    if positions is not None:
+        _check_start(system, positions, velocities)
     seen = potential if observed_potential is None else observed_potential
     isarray = eqx.is_inexact_array
     parts = [eqx.partition(tree, isarray) for tree in (potential, seen, observe)]
@@ -169,6 +207,8 @@ def simulate(
 def _schedule(system, settings, n_steps, sample_every, method, truncate, friction_bound) -> Schedule:
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not '{method}'.")
+    for name, number in {"n_steps": n_steps, "sample_every": sample_every, "truncate": truncate or 0}.items():
+        whole_number(name, number, 0, 2**62)
     if sample_every < 1 or n_steps < sample_every or n_steps % sample_every:
         raise ValueError(f"n_steps ({n_steps}) must be a positive multiple of sample_every ({sample_every}).")
     if truncate is not None and (truncate < 0 or method != "reversible"):

@@ -7,7 +7,9 @@ needs and the virial are derived here and summed by `kernels.py`.
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, NamedTuple
+import dataclasses
+import math
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from revmd_app.checks import check_number
 from revmd_app.engine.lattice import Snapshot
 from revmd_app.engine.system import System
 from revmd_app.potentials import kernels
@@ -33,10 +36,25 @@ class Parameter(NamedTuple):
     doc: str = ""
 
 
-def parameter(default: float | None = None):
-    """A trainable field: stored as a float64 array, so that changing it never recompiles."""
-    options = {} if default is None else {"default": default}
-    return eqx.field(converter=lambda x: jnp.asarray(x, dtype=jnp.float64) if not _is_placeholder(x) else x, **options)
+def parameter(default: float, *, above: float = -math.inf, at_least: float = -math.inf, at_most: float = math.inf):
+    """A trainable field: stored as a float64 array, so that changing it never recompiles.
+
+    Beyond the range (which excludes `above` itself) the potential has no meaning: `Potential.check_parameters`
+    refuses such a value, and one that is not finite.
+    """
+    limits = {"above": above, "at_least": at_least, "at_most": at_most}
+    convert = lambda x: jnp.asarray(x, dtype=jnp.float64) if not _is_placeholder(x) else x
+    return eqx.field(converter=convert, default=default, metadata={"limits": limits})
+
+
+def cutoff_radius(default: float):
+    """The field of a cutoff (nm): a part of the program, so that another value compiles another one."""
+    return eqx.field(converter=_as_cutoff, static=True, kw_only=True, default=default)
+
+
+def _as_cutoff(x: Any) -> float:
+    check_number("the cutoff", x, "nm", above=0.0, advice="half the box is the largest that can be used")
+    return float(x)
 
 
 def _is_placeholder(x) -> bool:
@@ -86,7 +104,24 @@ class Potential(eqx.Module):
         return ()
 
     def check(self, system: System) -> None:
-        """Raise `ValueError` when this potential cannot be used with this system (cutoff, species)."""
+        """Raise `ValueError` when this potential cannot be used with this system (parameters, cutoff, species)."""
+        self.check_parameters()
+
+    def check_parameters(self) -> None:
+        """Raise `ValueError` when a parameter has a value that means nothing; traced parameters are not looked at."""
+        for field in dataclasses.fields(self):
+            if "limits" in field.metadata:
+                meta = self.parameters.get(field.name)
+                check_number(
+                    f"{field.name} of {type(self).__name__}",
+                    getattr(self, field.name),
+                    meta.unit if meta else "",
+                    advice=f"it starts at {field.default:.6g}",
+                    **field.metadata["limits"],
+                )
+
+    def __check_init__(self):
+        self.check_parameters()
 
     def terms(self) -> tuple[Potential, ...]:
         """The addends of this potential."""
@@ -139,7 +174,7 @@ class PairPotential(Potential):
                     derivatives. `switch_start` is a fraction of the cutoff.
     """
 
-    cutoff: float = eqx.field(static=True, kw_only=True, default=0.9)  # nm
+    cutoff: float = cutoff_radius(0.9)  # nm
     truncation: str = eqx.field(static=True, kw_only=True, default="shifted")
     switch_start: float = eqx.field(static=True, kw_only=True, default=0.85)
     between: tuple[str, str] = eqx.field(static=True, kw_only=True, default=("all", "all"))
@@ -147,8 +182,6 @@ class PairPotential(Potential):
     def __check_init__(self):
         if self.truncation not in TRUNCATIONS:
             raise ValueError(f"truncation must be one of {', '.join(TRUNCATIONS)}, not '{self.truncation}'.")
-        if not self.cutoff > 0:
-            raise ValueError(f"the cutoff must be positive, not {self.cutoff} nm.")
         if not 0 < self.switch_start < 1:
             raise ValueError(f"switch_start is a fraction of the cutoff between 0 and 1, not {self.switch_start}.")
 
@@ -211,6 +244,7 @@ class PairPotential(Potential):
         return (self.block(system),)
 
     def check(self, system):
+        self.check_parameters()
         for species in self.between:
             system.atoms(species)
         shortest = float(np.min(np.asarray(system.box)))

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from revmd_app import units
+from revmd_app.checks import check_number
 from revmd_app.potentials.base import PairPotential, Parameter, parameter
+from revmd_app.potentials.reciprocal import inverse_sqrt
 
 WATER = (("O", 1.0), ("H", -0.5))
 """The charge pattern of water: hydrogens carry -1/2 of the oxygen's charge, so a molecule is neutral."""
@@ -47,8 +48,7 @@ class ReactionField(PairPotential):
     limits: ClassVar[str] = "Charges farther apart than the cutoff feel each other only through a uniform dielectric."
 
     def __check_init__(self):
-        if not self.epsilon_rf >= 1:
-            raise ValueError(f"epsilon_rf is a dielectric constant of at least 1, not {self.epsilon_rf}.")
+        check_number("epsilon_rf, a dielectric constant,", self.epsilon_rf, at_least=1.0, advice="water's is 78.3")
 
     def constants(self) -> tuple[float, float]:
         """(k_rf in nm^-3, c_rf in nm^-1) for this cutoff."""
@@ -61,7 +61,7 @@ class ReactionField(PairPotential):
 
     def pair_radial_force(self, r2):
         k_rf, _ = self.constants()
-        inverse = jax.lax.rsqrt(r2)
+        inverse = inverse_sqrt(r2)
         return units.COULOMB * self.charge * self.charge * (inverse * inverse * inverse - 2 * k_rf)
 
     def site_weights(self, system):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from revmd_app.checks import check_number
 from revmd_app.potentials.base import PairPotential, Parameter
 from revmd_app.potentials.formula import evaluate, formula_parameters, parse, to_latex
 
@@ -46,9 +47,13 @@ class Expression(PairPotential):
         names = formula_parameters(text)
         given = dict(parameters or {})
         _refuse_unknown(given, names)
+        _refuse_unusable(given)
         self.text = text
         self.values = {n: jnp.asarray(given.get(n, KNOWN.get(n, (1.0,))[0]), dtype=jnp.float64) for n in names}
         self.cutoff, self.truncation, self.switch_start, self.between = cutoff, truncation, switch_start, between
+
+    def check_parameters(self):
+        _refuse_unusable(self.values)
 
     def pair_energy(self, r):
         value = evaluate(parse(self.text), {**self.values, "r": r})
@@ -74,6 +79,7 @@ class Expression(PairPotential):
         Raises `ValueError` for a name that the formula does not contain.
         """
         _refuse_unknown(values, formula_parameters(self.text))
+        _refuse_unusable(values)
         new = {n: jnp.asarray(values.get(n, v), dtype=jnp.float64) for n, v in self.values.items()}
         return eqx.tree_at(lambda e: e.values, self, new)
 
@@ -82,6 +88,11 @@ def _refuse_unknown(given, names):
     for name in given:
         if name not in names:
             raise ValueError(f"the formula has no parameter '{name}'; it has {', '.join(names) or 'none'}.")
+
+
+def _refuse_unusable(given):
+    for name, value in given.items():
+        check_number(f"the value of '{name}'", value)
 
 
 def _guess(name: str, value: float) -> Parameter:

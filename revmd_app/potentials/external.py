@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from revmd_app.checks import check_number
 from revmd_app.potentials.base import Parameter, Potential, parameter
 
 
@@ -31,7 +32,7 @@ class ExternalPotential(Potential):
 class HarmonicTrap(ExternalPotential):
     """u = k (x² + y² + z²) / 2: every atom on its own spring, whose thermal average is <x²> = kB T / k."""
 
-    k: Float[Array, ""] = parameter(100.0)
+    k: Float[Array, ""] = parameter(100.0, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "k": Parameter("k", "kJ/mol/nm²", (1.0, 1e4), log=True, doc="Stiffness of the spring."),
@@ -48,9 +49,9 @@ class DoubleWell2D(ExternalPotential):
     z is confined like y, so that the landscape is two-dimensional to look at.
     """
 
-    barrier: Float[Array, ""] = parameter(5.0)
-    half_distance: Float[Array, ""] = parameter(0.3)
-    k: Float[Array, ""] = parameter(200.0)
+    barrier: Float[Array, ""] = parameter(5.0, at_least=0.0)
+    half_distance: Float[Array, ""] = parameter(0.3, above=0.0)
+    k: Float[Array, ""] = parameter(200.0, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "barrier": Parameter("h", "kJ/mol", (0.5, 20.0), log=True, doc="Height of the saddle above the minima."),
@@ -83,8 +84,8 @@ class MullerBrown(ExternalPotential):
     Müller and Brown, Theor. Chim. Acta 1979, 53, 75, doi 10.1007/BF00547608.
     """
 
-    scale: Float[Array, ""] = parameter(0.1)
-    k: Float[Array, ""] = parameter(100.0)
+    scale: Float[Array, ""] = parameter(0.1, at_least=0.0)
+    k: Float[Array, ""] = parameter(100.0, at_least=0.0)
     length: float = eqx.field(static=True, converter=float, default=1.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
@@ -96,8 +97,7 @@ class MullerBrown(ExternalPotential):
     )
 
     def __check_init__(self):
-        if not self.length > 0:
-            raise ValueError(f"the length of one unit must be positive, not {self.length} nm.")
+        check_number("the length of one unit of the surface", self.length, "nm", above=0.0)
 
     def site_energy(self, x, y, z):
         x, y = x / self.length, y / self.length

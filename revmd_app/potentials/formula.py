@@ -60,8 +60,11 @@ class Node(NamedTuple):
     children: tuple[Node, ...] = ()
 
 
-class _Reader:
-    """Turns a syntax tree into nodes, or says in one sentence, with the position, what is not allowed."""
+class Reader:
+    """Turns a syntax tree into nodes, or says in one sentence, with the position, what is not allowed.
+
+    For an energy in r; other kinds of formula override what they read differently.
+    """
 
     def __init__(self, text: str):
         self.text = text
@@ -86,15 +89,18 @@ class _Reader:
     def read(self) -> Node:
         if not self.text.strip():
             self.fail("it is empty; write an energy such as 4*epsilon*((sigma/r)^12 - (sigma/r)^6)")
+        self.check_text()
+        node = self.visit(self.tree(), 0)
+        if "r" not in names_of(node):
+            self.fail("it does not contain the distance r")
+        return node
+
+    def check_text(self):
         if len(self.text) > MAX_LENGTH:
             self.fail(f"it has {len(self.text)} characters; {MAX_LENGTH} are allowed")
         if "\n" in self.text.strip() or "#" in self.text:
             self.fail("write it on one line, without comments")
         self.check_brackets()
-        node = self.visit(self.tree(), 0)
-        if "r" not in _names(node):
-            self.fail("it does not contain the distance r")
-        return node
 
     def check_brackets(self):
         depth = 0
@@ -225,21 +231,25 @@ def _arithmetic(operator, a, b):
     return a**b
 
 
-def _names(node: Node) -> dict[str, None]:
+def names_of(node: Node) -> dict[str, None]:
     """The names in a tree in the order in which they are written."""
     found = {str(node.value): None} if node.kind == "name" else {}
     for child in node.children:
-        found |= _names(child)
+        found |= names_of(child)
     return found
 
 
-@functools.lru_cache(maxsize=256)
 def parse(text: str) -> Node:
     """The checked tree of a formula in r. Raises `ValueError` with one sentence and a position when it has no use."""
     if not isinstance(text, str):
         raise ValueError(f"a formula is a text, not {type(text).__name__}.")
-    node = _Reader(text).read()
-    count = len(_names(node)) - 1
+    return _parse(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str) -> Node:
+    node = Reader(text).read()
+    count = len(names_of(node)) - 1
     if count > MAX_PARAMETERS:
         raise ValueError(f"the formula has {count} parameters; {MAX_PARAMETERS} are allowed.")
     return node
@@ -247,7 +257,7 @@ def parse(text: str) -> Node:
 
 def formula_parameters(text: str) -> tuple[str, ...]:
     """The parameters of a formula, in the order in which they are written. Raises `ValueError` as `parse` does."""
-    return tuple(name for name in _names(parse(text)) if name != "r")
+    return tuple(name for name in names_of(parse(text)) if name != "r")
 
 
 def evaluate(node: Node, names: Mapping[str, Array]):

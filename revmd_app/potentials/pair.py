@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from revmd_app.potentials.base import PairPotential, Parameter, parameter
+from revmd_app.checks import concrete
+from revmd_app.potentials.base import PairPotential, Parameter, cutoff_radius, parameter
 from revmd_app.potentials.reciprocal import inverse
 
 MINIMUM = 2.0 ** (1.0 / 6.0)
@@ -27,7 +28,7 @@ MINIMUM_AT = Parameter("r_m", "nm", (0.28, 0.47), doc="Distance of the energy's 
 class RadialForm(PairPotential):
     """A pair potential with start values for argon (the defaults) and for water's oxygens (`water_start`)."""
 
-    cutoff: float = eqx.field(static=True, kw_only=True, default=0.85)
+    cutoff: float = cutoff_radius(0.85)
 
     water_start: ClassVar[dict[str, float]] = {}
     limits: ClassVar[str] = ""  # where this form stops being physical, in a sentence
@@ -44,8 +45,8 @@ class LennardJones(RadialForm):
     Argon: σ 0.34 nm, ε 0.996 kJ/mol (119.8 K; Rahman took 120 K, Phys. Rev. 1964, 136, A405). Water: TIP3P's oxygen.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {"sigma": SIGMA, "epsilon": EPSILON}
     formula: ClassVar[str] = r"4\varepsilon\left[(\sigma/r)^{12} - (\sigma/r)^{6}\right]"
@@ -71,9 +72,9 @@ class Morse(RadialForm):
     Defaults: Lennard-Jones argon's minimum, depth and curvature (a = 6 / r_m). Morse, Phys. Rev. 1929, 34, 57.
     """
 
-    epsilon: Float[Array, ""] = parameter(0.996)
-    r_m: Float[Array, ""] = parameter(0.34 * MINIMUM)
-    a: Float[Array, ""] = parameter(6 / (0.34 * MINIMUM))
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    r_m: Float[Array, ""] = parameter(0.34 * MINIMUM, above=0.0)
+    a: Float[Array, ""] = parameter(6 / (0.34 * MINIMUM), above=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "epsilon": EPSILON,
@@ -101,9 +102,9 @@ class WeeksChandlerAndersen(RadialForm):
     only bounds the search for pairs; keep it above 2^(1/6) σ. Weeks, Chandler, Andersen, J. Chem. Phys. 1971, 54, 5237.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
-    cutoff: float = eqx.field(static=True, kw_only=True, default=0.5)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    cutoff: float = cutoff_radius(0.5)
 
     parameters: ClassVar[dict[str, Parameter]] = {"sigma": SIGMA, "epsilon": EPSILON}
     formula: ClassVar[str] = (
@@ -133,10 +134,10 @@ class Mie(RadialForm):
     The exponents are parameters too: their derivatives are exact. Needs n > m > 3. Mie, Ann. Phys. 1903, 316, 657.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
-    n: Float[Array, ""] = parameter(12.0)
-    m: Float[Array, ""] = parameter(6.0)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    n: Float[Array, ""] = parameter(12.0, above=3.0)
+    m: Float[Array, ""] = parameter(6.0, above=3.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "sigma": SIGMA,
@@ -151,6 +152,10 @@ class Mie(RadialForm):
     water_start: ClassVar[dict[str, float]] = {"sigma": 0.315, "epsilon": 0.636, "n": 12.0, "m": 6.0}
     limits: ClassVar[str] = "With m near 3 the attraction reaches far beyond any cutoff that fits a box."
 
+    def check_parameters(self):
+        super().check_parameters()
+        check_order("n", self.n, "m", self.m, "Mie")
+
     def pair_energy(self, r):
         n, m = self.n, self.m
         prefactor = n / (n - m) * jnp.exp(m / (n - m) * jnp.log(n / m)) * self.epsilon
@@ -164,10 +169,10 @@ class DoubleExponential(RadialForm):
     α and β default to values that imitate Lennard-Jones (Wu and Brooks, AIP Adv. 2019, 9, 125304). Needs α > β.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
-    alpha: Float[Array, ""] = parameter(16.766)
-    beta: Float[Array, ""] = parameter(4.427)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    alpha: Float[Array, ""] = parameter(16.766, above=0.0)
+    beta: Float[Array, ""] = parameter(4.427, above=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "sigma": SIGMA._replace(doc="2^(-1/6) times the distance of the minimum."),
@@ -181,6 +186,10 @@ class DoubleExponential(RadialForm):
     )
     water_start: ClassVar[dict[str, float]] = {"sigma": 0.315, "epsilon": 0.636, "alpha": 16.766, "beta": 4.427}
     limits: ClassVar[str] = "It stays finite at r = 0, and its tail falls faster than dispersion's r^-6."
+
+    def check_parameters(self):
+        super().check_parameters()
+        check_order("alpha", self.alpha, "beta", self.beta, "DoubleExponential")
 
     def pair_energy(self, r):
         a, b = self.alpha, self.beta
@@ -205,9 +214,9 @@ class Buckingham(RadialForm):
     168, 264.
     """
 
-    A: Float[Array, ""] = parameter(736176.772)
-    B: Float[Array, ""] = parameter(36.0866436)
-    C: Float[Array, ""] = parameter(5.45289347e-3)
+    A: Float[Array, ""] = parameter(736176.772, at_least=0.0)
+    B: Float[Array, ""] = parameter(36.0866436, above=0.0)
+    C: Float[Array, ""] = parameter(5.45289347e-3, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "A": Parameter("A", "kJ/mol", (3.2e5, 2e6), log=True, doc="Height of the repulsion."),
@@ -230,10 +239,10 @@ class SoftCoreLennardJones(RadialForm):
     equal. Beutler et al., Chem. Phys. Lett. 1994, 222, 529.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
-    alpha: Float[Array, ""] = parameter(0.1)
-    lambda_: Float[Array, ""] = parameter(0.1)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    alpha: Float[Array, ""] = parameter(0.1, at_least=0.0)
+    lambda_: Float[Array, ""] = parameter(0.1, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "sigma": SIGMA,
@@ -269,10 +278,10 @@ class Buffered147(RadialForm):
     Defaults δ 0.07, γ 0.12 from Halgren, J. Am. Chem. Soc. 1992, 114, 7827. Water starts from δ 0.155, γ 0.096.
     """
 
-    sigma: Float[Array, ""] = parameter(0.34)
-    epsilon: Float[Array, ""] = parameter(0.996)
-    delta: Float[Array, ""] = parameter(0.07)
-    gamma: Float[Array, ""] = parameter(0.12)
+    sigma: Float[Array, ""] = parameter(0.34, above=0.0)
+    epsilon: Float[Array, ""] = parameter(0.996, at_least=0.0)
+    delta: Float[Array, ""] = parameter(0.07, at_least=0.0)
+    gamma: Float[Array, ""] = parameter(0.12, at_least=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "sigma": SIGMA._replace(doc="2^(-1/6) times the distance of the minimum."),
@@ -291,6 +300,16 @@ class Buffered147(RadialForm):
         y = r / (MINIMUM * self.sigma)
         b = (1 + self.delta) / (y + self.delta)
         return self.epsilon * _seventh(b) * ((1 + self.gamma) / (_seventh(y) + self.gamma) - 2)
+
+
+def check_order(larger: str, high, smaller: str, low, form: str) -> None:
+    """Raise `ValueError` unless one parameter exceeds the other; traced ones pass."""
+    above, below = concrete(high), concrete(low)
+    if above is not None and below is not None and not np.all(above > below):
+        raise ValueError(
+            f"{larger} of {form} must exceed {smaller}, and has {np.min(above):.6g} against {np.max(below):.6g}: "
+            "the repulsion has to be steeper than the attraction."
+        )
 
 
 def _seventh(x):

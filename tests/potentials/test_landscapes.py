@@ -39,7 +39,7 @@ def test_muller_brown_scales():
     small, unit = MullerBrown(scale=0.1, length=0.5), MullerBrown(scale=1.0)
     expected = 0.1 * surface(unit)(jnp.array([0.2, 0.4]))
     assert float(surface(small)(jnp.array([0.1, 0.2]))) == pytest.approx(float(expected))
-    with pytest.raises(ValueError, match="length of one unit must be positive"):
+    with pytest.raises(ValueError, match="length of one unit of the surface must be a positive"):
         MullerBrown(length=0.0)
 
 
