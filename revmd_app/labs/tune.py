@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import panel as pn
+import param
 
 from revmd_app.labs import tune_text
+from revmd_app.labs.base import Lab
 from revmd_app.labs.tune_controls import Controls
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.tune_plots import Curves, Meters, Structure
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.jobs import Job
 from revmd_app.labs.widgets.plots import soon
 from revmd_app.labs.widgets.viewer import AtomsView
 
-PERIOD = 33
-"""Milliseconds between two looks into the mailbox."""
-SLOW = 6
-"""Numbers, time series and g(r) are redrawn every so many looks."""
+SLOW = 5
+"""Numbers, time series and g(r) are redrawn every so many frames."""
 OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
 """Messages lie over the atoms, so that nothing moves when they come and go."""
 ARGON_SIGMA = 0.34
@@ -26,15 +27,17 @@ WATCHED = ["potential", "temperature", "friction", "time_step", "steps_per_pictu
 """Parameters that the simulation must hear of."""
 
 
-class TuneLab(pn.viewable.Viewer):
+class TuneLab(Lab):
     """Tune a potential and watch the liquid answer. Works in a served page and in a notebook cell."""
 
+    name = param.String(default="tune")
+    period: ClassVar[int] = 33
+    model: TuneModel
+
     def __init__(self, model: TuneModel | None = None):
-        super().__init__()
-        self.model = model = model or TuneModel()
-        self.job: Job | None = None
-        self._ticks = 0
-        self._callback = None
+        model = model or TuneModel()
+        super().__init__(model)
+        self._frames = 0
         self.atoms = AtomsView()
         self.controls = Controls(model)
         self.curves, self.structure, self.meters = Curves(model), Structure(model), Meters(model)
@@ -131,22 +134,13 @@ class TuneLab(pn.viewable.Viewer):
 
     def start(self) -> None:
         """Begin to simulate and to listen; in a served page it ends with the session."""
-        if self._callback is None:
-            self._callback = pn.state.add_periodic_callback(self.look, PERIOD)
-            if pn.state.curdoc is not None:
-                pn.state.on_session_destroyed(lambda _: self.stop())
+        super().start()
         if self.job is None:
             self.model.state = "starting"
-            self.job = Job("revmd_app.labs.tune_worker:run", self.model.request())
+            self.begin("revmd_app.labs.tune_worker:run", self.model.request())
 
-    def stop(self) -> None:
-        """End the simulation, the listening and the viewer's threads."""
-        if self._callback is not None:
-            self._callback.stop()
-            self._callback = None
-        if self.job is not None:
-            self.job.stop()
-            self.job = None
+    def close(self) -> None:
+        """End the viewer's threads."""
         self.atoms.dispose()
 
     def _send(self, *_) -> None:
@@ -163,7 +157,7 @@ class TuneLab(pn.viewable.Viewer):
     def _reset(self) -> None:
         self.model.restore()
         if self.job is None or not self.job.running:
-            self.job = None
+            self.halt()
             self.start()
         self._send()
         self.atoms.centre()
@@ -183,12 +177,8 @@ class TuneLab(pn.viewable.Viewer):
         soon(self.meters.draw)
         self.about[:] = tune_text.about(case)
 
-    def look(self) -> None:
-        """Read the mailbox and show what is new."""
-        if self.job is None:
-            return
-        messages = self.job.poll()
-        self._ticks += 1
+    def receive(self, messages) -> None:
+        """Show a frame, or say what is being done or went wrong."""
         if "busy" in messages:
             self.busy = messages["busy"]
             self.model.state = "compiling"
@@ -203,10 +193,12 @@ class TuneLab(pn.viewable.Viewer):
 
     def _show_frame(self, frame) -> None:
         model = self.model
-        self.atoms.move(frame["positions"] * self._size, frame["kinetic"])
+        self._frames += 1
+        if self.shown:
+            self.atoms.move(frame["positions"] * self._size, frame["kinetic"])
         if model.state in ("starting", "compiling") and frame["time"] > 0:
             model.state = "running" if model.running else "paused"
-        if self._ticks % SLOW == 0 or not model.running:
+        if self.shown and (self._frames % SLOW == 0 or not model.running):
             time = f"t = {look.readable(frame['time'])} {model.units['time']}"
             self.clock.object = f"{self.atoms.legend()} &emsp; {time}"
             self.structure.draw()
@@ -222,9 +214,6 @@ class TuneLab(pn.viewable.Viewer):
             self.status.object = look.alert(self.busy, "busy")
         self.status.visible = bool(model.message) or model.state in ("starting", "compiling")
         self.reset.button_type = "danger" if model.state in ("exploded", "failed") else "default"
-
-    def __panel__(self):
-        return self._layout
 
 
 def element_names(system) -> np.ndarray:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import param
 
 from revmd_app.labs import knobs
+from revmd_app.labs.model import LabModel
 from revmd_app.labs.sentences import as_sentence
 from revmd_app.potentials.expression import Expression, check_radial
 from revmd_app.systems import build, store
@@ -92,8 +93,22 @@ class Series(NamedTuple):
     values: dict[str, np.ndarray]
 
 
-class TuneModel(param.Parameterized):
+class TuneModel(LabModel):
     """The state of Lab 1. Change a parameter and the derived ones follow; `take` adds what the simulation sends."""
+
+    shared: ClassVar[tuple[str, ...]] = (
+        "liquid",
+        "form",
+        "formula",
+        "cutoff",
+        "truncation",
+        "values",
+        "temperature",
+        "friction",
+        "time_step",
+        "steps_per_picture",
+        "memory",
+    )
 
     liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
     form = param.Selector(default="Lennard-Jones", objects=list(knobs.FORMS), label="Pair potential u(r)")
@@ -218,6 +233,18 @@ class TuneModel(param.Parameterized):
             self.form, self.formula = form, formula
             self._accepted = (form, formula)
             self._forget()
+
+    def put(self, name: str, value: Any) -> None:
+        """Make one setting of a configuration; a formula means the typed form."""
+        if name == "formula":
+            self._use(knobs.TYPED, value)
+        elif name == "form":
+            self._use(value, self.formula)
+        elif name == "cutoff":
+            knobs.make_pair(self.case, *self._accepted, value).check(self.case.system)
+            self.cutoff = value
+        else:
+            super().put(name, value)
 
     def _potential_of(self, form: str, formula: str):
         pair = knobs.make_pair(self.case, form, formula, self.cutoff, TRUNCATIONS[self.truncation])
