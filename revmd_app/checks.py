@@ -39,19 +39,16 @@ def check_number(
 
     `above` excludes its own value; `advice` names a good value, and ends the sentence.
     """
-    wanted = _range(above, at_least, at_most)
-    told = f" ({unit})" if unit else ""
-    end = f"; {advice}." if advice else "."
-    if value is None or isinstance(value, str | bytes | bool | complex):
-        raise ValueError(f"{name} must be {wanted}{told}, not {value!r}{end}")
     given = concrete(value)
-    if given is None:
+    if given is None and not (value is None or isinstance(value, str | bytes | complex)):
         return
-    if given.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be {wanted}{told}, not {given.dtype} values{end}")
-    good = np.isfinite(given) & (given > above) & (given >= at_least) & (given <= at_most)
-    if not good.all():
-        raise ValueError(f"{name} must be {wanted}{told}, not {given[~good].flat[0]:.6g}{end}")
+    plain = given is not None and given.dtype.kind in "fiu"
+    good = np.isfinite(given) & (given > above) & (given >= at_least) & (given <= at_most) if plain else False
+    if np.all(good):
+        return
+    shown = f"{given[~good].flat[0]:.6g}" if plain else f"{value!r:.60}"
+    wanted = _range(above, at_least, at_most) + (f" ({unit})" if unit else "")
+    raise ValueError(f"{name} must be {wanted}, not {shown}" + (f"; {advice}." if advice else "."))
 
 
 def _range(above: float, at_least: float, at_most: float) -> str:

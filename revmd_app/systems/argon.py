@@ -22,6 +22,8 @@ EPSILON = 120 * units.BOLTZMANN
 """kJ/mol (Rahman 1964: eps/k = 120 K)."""
 CUTOFF = 2.5 * SIGMA
 SIZES = (108, 4000)
+DENSEST = 4.0
+"""g/cm^3: twice as dense as the solid; atoms overlap beyond it."""
 
 LIMITS = """\
 What this model of argon cannot show
@@ -49,7 +51,8 @@ def argon(
     `density` in g/cm^3, `temperature` in K. `prepared("argon", n)` gives the equilibrated liquid.
     Raises `ValueError` for a size outside 108 .. 4,000 or a box too small for the cutoff.
     """
-    check_options("argon", n_atoms, *SIZES, "atoms", density=density, temperature=temperature)
+    options = {"density": density, "densest": DENSEST, "temperature": temperature, "seed": seed}
+    check_options("argon", n_atoms, *SIZES, "atoms", **options)
     edge = cubic_edge(n_atoms * MASS, density)
     system = make_system("argon", ("Ar",), (n_atoms,), (MASS,), edge)
     potential = LennardJones(sigma=SIGMA, epsilon=EPSILON, cutoff=min(CUTOFF, 0.499 * edge))

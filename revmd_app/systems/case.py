@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import equinox as eqx
 import numpy as np
 
+from revmd_app.checks import check_number, machine_memory, readable_bytes, whole_number
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import State, lattice_state, to_snapshot
 from revmd_app.engine.system import System
@@ -84,11 +86,19 @@ def _lattice_state(system, positions, velocities):
     return lattice_state(system, positions, velocities, 0)
 
 
-def check_options(name, n, smallest, largest, what, *, density, temperature):
-    """Raise `ValueError` in one sentence when a size, density or temperature is out of range."""
-    if isinstance(n, bool) or int(n) != n or not smallest <= n <= largest:
-        raise ValueError(f"{name} takes a whole number of {what} from {smallest} to {largest:,}, not {n}.")
-    if not (np.isfinite(density) and density > 0):
-        raise ValueError(f"the density of {name} must be positive, not {density}.")
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"the temperature of {name} must be positive, not {temperature}.")
+def check_options(name, n, smallest, largest, what, *, temperature, density=1.0, densest=math.inf, seed=0):
+    """Raise `ValueError` in one sentence when a size, density, temperature or seed is out of range."""
+    advice = _why_not_more(n, largest) if isinstance(n, int | np.integer) and n > largest else ""
+    whole_number(f"the number of {what} of {name}", n, smallest, largest, advice)
+    whole_number("the seed", seed, 0, 2**62)
+    check_number(f"the density of {name}", density, above=0.0, at_most=densest)
+    check_number(f"the temperature of {name}", temperature, above=0.0)
+
+
+def _why_not_more(n: int, largest: int) -> str:
+    """Building a neighbour list looks at every pair, a bit each: n^2 / 8 bytes."""
+    return (
+        f"a list of who is near whom looks at every pair, which takes {readable_bytes(n * n / 8)} for {n:,} "
+        f"(this machine has {readable_bytes(machine_memory())}) and {(n / largest) ** 2:,.0f} times as long as for "
+        f"{largest:,}"
+    )

@@ -11,8 +11,6 @@ import json
 import os
 import tempfile
 import warnings
-import zipfile
-import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -20,11 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 import platformdirs
 
+from revmd_app.archive import read_arrays
 from revmd_app.engine.lattice import State
 from revmd_app.systems.case import Case
 
 FORMAT = 1
 """Raise when a state made by older code must not be used any more."""
+MOST_ELSE = 20_000
+"""Bytes that a recipe and the headers take at most."""
 
 
 def shipped_folder() -> Path:
@@ -51,16 +52,20 @@ def load(case: Case) -> State | None:
             continue
         try:
             return read(path, case)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError) as error:
             warnings.warn(f"{path} cannot be used ({error}); it is built again.", RuntimeWarning, stacklevel=3)
     return None
 
 
 def read(path: Path, case: Case) -> State:
     """The state in a file. Raises `ValueError` when it is another system's or damaged."""
-    with np.load(path, allow_pickle=False) as file:
-        lattice, velocity, recipe = file["lattice"], file["velocity"], str(file["recipe"])
-    shape = (3, case.system.n_atoms)
+    n = case.system.n_atoms
+    arrays = read_arrays(path, at_most=3 * n * (4 + 8) + MOST_ELSE)
+    missing = {"lattice", "velocity", "recipe"} - set(arrays)
+    if missing:
+        raise ValueError(f"it has no field '{min(missing)}'")
+    lattice, velocity, recipe = arrays["lattice"], arrays["velocity"], str(arrays["recipe"])
+    shape = (3, n)
     if recipe != _text(case.recipe):
         raise ValueError("it was made by another recipe")
     for array, kind in ((lattice, np.int32), (velocity, np.int64)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from revmd_app.checks import check_number
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.system import make_system
 from revmd_app.potentials.external import DoubleWell2D, HarmonicTrap, MullerBrown
@@ -17,6 +18,8 @@ from revmd_app.systems.arrangement import fcc_sites
 from revmd_app.systems.case import Case, check_options, maxwell_boltzmann, start, thermal_velocities
 
 FLUID_SIZES = (32, 4000)
+FLUID_DENSEST = 2.0
+"""N sigma^3 / V: atoms overlap beyond it."""
 LANDSCAPE_SIZES = (1, 4000)
 LANDSCAPE_BOX = 100.0
 """Edge of the box around an external landscape: wide enough that no particle meets its image."""
@@ -54,7 +57,8 @@ def lennard_jones_fluid(
 
     Raises `ValueError` for a size outside 32 .. 4,000.
     """
-    check_options("lennard_jones_fluid", n_atoms, *FLUID_SIZES, "atoms", density=density, temperature=temperature)
+    options = {"density": density, "densest": FLUID_DENSEST, "temperature": temperature, "seed": seed}
+    check_options("lennard_jones_fluid", n_atoms, *FLUID_SIZES, "atoms", **options)
     edge = (n_atoms / density) ** (1 / 3)
     system = make_system("lennard_jones_fluid", ("A",), (n_atoms,), (1.0,), edge, boltzmann=1.0)
     options = {"density": float(density), "temperature": float(temperature), "truncation": truncation}
@@ -79,9 +83,8 @@ def harmonic_oscillator(
     They start in thermal equilibrium (positions drawn from the Boltzmann distribution). Raises `ValueError` for a size
     outside 1 .. 4,000 or a stiffness that is not positive.
     """
-    if not stiffness > 0:
-        raise ValueError(f"the stiffness of a spring must be positive, not {stiffness}.")
-    check_options("harmonic_oscillator", n_atoms, *LANDSCAPE_SIZES, "particles", density=1.0, temperature=temperature)
+    check_number("the stiffness of a spring", stiffness, above=0.0)
+    check_options("harmonic_oscillator", n_atoms, *LANDSCAPE_SIZES, "particles", temperature=temperature, seed=seed)
     width = np.sqrt(temperature / stiffness)
     positions = width * np.random.default_rng(seed).normal(size=(3, n_atoms))
     settings = Settings(dt=0.05 / np.sqrt(stiffness), temperature=temperature, friction=1.0, precision=precision)
@@ -98,9 +101,8 @@ def double_well(
     All start in the left valley, at (-1, 0, 0). Raises `ValueError` for a size outside 1 .. 4,000 or a barrier that is
     not positive.
     """
-    if not barrier > 0:
-        raise ValueError(f"the barrier must be positive, not {barrier}.")
-    check_options("double_well", n_atoms, *LANDSCAPE_SIZES, "particles", density=1.0, temperature=temperature)
+    check_number("the barrier", barrier, above=0.0)
+    check_options("double_well", n_atoms, *LANDSCAPE_SIZES, "particles", temperature=temperature, seed=seed)
     potential = DoubleWell2D(barrier=barrier, half_distance=1.0, k=20.0)
     positions = np.broadcast_to(np.array([[-1.0], [0.0], [0.0]]), (3, n_atoms))
     settings = Settings(dt=0.01, temperature=temperature, friction=1.0, precision=precision)
@@ -115,9 +117,8 @@ def muller_brown(
     All start in the deepest minimum, at (-0.558, 1.442, 0). Raises `ValueError` for a size outside 1 .. 4,000 or a
     scale that is not positive.
     """
-    if not scale > 0:
-        raise ValueError(f"the scale of the surface must be positive, not {scale}.")
-    check_options("muller_brown", n_atoms, *LANDSCAPE_SIZES, "particles", density=1.0, temperature=temperature)
+    check_number("the scale of the surface", scale, above=0.0)
+    check_options("muller_brown", n_atoms, *LANDSCAPE_SIZES, "particles", temperature=temperature, seed=seed)
     positions = np.broadcast_to(np.array([[-0.55822363], [1.44172584], [0.0]]), (3, n_atoms))
     settings = Settings(dt=0.002 / np.sqrt(scale), temperature=temperature, friction=1.0, precision=precision)
     surface, options = MullerBrown(scale=scale), {"scale": float(scale)}

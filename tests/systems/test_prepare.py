@@ -121,7 +121,7 @@ def test_the_command(tmp_path, quick, capsys):
     store.read(tmp_path / store.file_name(case.recipe), case)
     with pytest.raises(ValueError, match="say how large"):
         main(["argon"])
-    with pytest.raises(ValueError, match="takes a whole number"):
+    with pytest.raises(ValueError, match="must be a whole number"):
         main(["argon", "7"])
 
 
