@@ -7,6 +7,7 @@ from revmd_app.gradients.compare import ESTIMATORS as ESTIMATORS
 from revmd_app.gradients.compare import Progress as Progress
 from revmd_app.gradients.compare import compare as compare
 from revmd_app.gradients.compare import compare_iter as compare_iter
+from revmd_app.gradients.compare import plain as plain
 from revmd_app.gradients.estimate import Experiment as Experiment
 from revmd_app.gradients.estimate import GradientEstimate as GradientEstimate
 from revmd_app.gradients.estimate import Refusal as Refusal

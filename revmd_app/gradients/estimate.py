@@ -92,9 +92,9 @@ class Sample(NamedTuple):
 class GradientEstimate:
     """One estimator's answer. Gradients have the structure of the potential's float leaves.
 
-    `standard_error` is over replicas. `explicit` is dL/dtheta at a fixed trajectory, `response` the part that goes
-    through the trajectory (None where an estimator cannot tell them apart). `peak_bytes` is what XLA reserves for
-    one replica.
+    The errors are standard errors over replicas. `explicit` is dL/dtheta at a fixed trajectory, `response` the part
+    that goes through the trajectory (None where an estimator cannot tell them apart). `peak_bytes` is what XLA reserves
+    for one replica.
     """
 
     estimator: str
@@ -105,6 +105,8 @@ class GradientEstimate:
     standard_error: Any
     explicit: Any
     response: Any
+    explicit_error: Any
+    response_error: Any
     seconds: float
     compile_seconds: float
     peak_bytes: int
@@ -116,17 +118,15 @@ class GradientEstimate:
     def rows(self) -> list[dict]:
         """One dictionary a parameter, for tables."""
         n = len(self.names)
-        flat = [_flat(tree, n) for tree in (self.gradient, self.standard_error, self.explicit, self.response)]
+        columns = ("gradient", "standard_error", "explicit", "explicit_error", "response", "response_error")
+        flat = [_flat(getattr(self, column), n) for column in columns]
         return [
             {
                 "estimator": self.estimator,
                 "parameter": name,
                 "value": self.value,
                 "value_error": self.value_error,
-                "gradient": gradient,
-                "standard_error": error,
-                "explicit": explicit,
-                "response": response,
+                **dict(zip(columns, of_name, strict=True)),
                 "seconds": self.seconds,
                 "compile_seconds": self.compile_seconds,
                 "peak_bytes": self.peak_bytes,
@@ -134,7 +134,7 @@ class GradientEstimate:
                 "replicas": self.replicas,
                 "refused": None,
             }
-            for name, gradient, error, explicit, response in zip(self.names, *flat, strict=True)
+            for name, *of_name in zip(self.names, *flat, strict=True)
         ]
 
 
@@ -168,23 +168,25 @@ class Estimator(abc.ABC):
         *_, last = self.progressively(experiment, potential, key, replicas)
         return last
 
-    def progressively(self, experiment: Experiment, potential, key, replicas: int = 4) -> Iterator[GradientEstimate]:
-        """The estimate after each replica."""
+    def progressively(
+        self, experiment: Experiment, potential, key, replicas: int = 4, starts: Starts | None = None
+    ) -> Iterator[GradientEstimate]:
+        """The estimate after each replica; estimators that are given the same `starts` equilibrate only once."""
         reason = self.refusal(experiment, potential)
         if reason:
             raise Refusal(reason)
         program = self.compile(experiment, potential)
+        starts = Starts(experiment, potential, key) if starts is None else starts
         samples, seconds = [], 0.0
         for replica in range(replicas):
-            on_start, on_run = jax.random.split(jax.random.fold_in(key, replica))
-            state = experiment.start(potential, on_start)
+            state, on_run = starts(replica)
             began = time.perf_counter()
             sample = jax.tree.map(np.asarray, program.run(program.flatten(potential), state, on_run))
             seconds += time.perf_counter() - began
             if not np.isfinite(sample.value):
                 raise SimulationError(
-                    f"{self.name}: the loss is not finite: the simulation exploded, or a neighbour list overflowed; "
-                    "use a smaller time step or milder parameters."
+                    f"{self.name}: the loss is not finite: the simulation exploded, a neighbour list overflowed, or "
+                    "the loss has no value there; use a smaller time step or milder parameters."
                 )
             samples.append(sample)
             yield self.summary(experiment, potential, program, samples, seconds)
@@ -205,20 +207,22 @@ class Estimator(abc.ABC):
         """The record of the replicas so far."""
         each = self.combine(samples)
         n = len(samples)
-        error = np.std(each, axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(each.shape[1], np.nan)
         values = np.array([s.value for s in samples])
-        explicit = np.mean([s.explicit for s in samples], axis=0)
-        total = np.mean(each, axis=0)
+        explicit = np.array([s.explicit for s in samples])
         split = np.all(np.isfinite(explicit))
+        mean = lambda x: program.unflatten(np.mean(x, axis=0))
+        error = lambda x: program.unflatten(standard_error(x))
         return GradientEstimate(
             estimator=self.name,
             names=parameter_names(potential),
             value=float(values.mean()),
-            value_error=float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan"),
-            gradient=program.unflatten(total),
-            standard_error=program.unflatten(error),
-            explicit=program.unflatten(explicit) if split else None,
-            response=program.unflatten(total - explicit) if split else None,
+            value_error=float(standard_error(values)),
+            gradient=mean(each),
+            standard_error=error(each),
+            explicit=mean(explicit) if split else None,
+            response=mean(each - explicit) if split else None,
+            explicit_error=error(explicit) if split else None,
+            response_error=error(each - explicit) if split else None,
             seconds=seconds,
             compile_seconds=program.compile_seconds,
             peak_bytes=program.peak_bytes,
@@ -226,6 +230,21 @@ class Estimator(abc.ABC):
             replicas=n,
             samples=each,
         )
+
+
+class Starts:
+    """The replicas' starting states and noise: functions of the key alone, kept for the estimators that come later."""
+
+    def __init__(self, experiment: Experiment, potential, key):
+        self.experiment, self.potential, self.key = experiment, potential, key
+        self._states: dict[int, State] = {}
+
+    def __call__(self, replica: int) -> tuple[State, jax.Array]:
+        """(equilibrated state, key of the run). Raises `SimulationError` when the equilibration fails."""
+        on_start, on_run = jax.random.split(jax.random.fold_in(self.key, replica))
+        if replica not in self._states:
+            self._states[replica] = self.experiment.start(self.potential, on_start)
+        return self._states[replica], on_run
 
 
 class Program:
@@ -255,6 +274,13 @@ def reserved_bytes(compiled) -> int:
     if memory is None:
         raise RuntimeError("this backend does not report how much memory a program needs.")
     return int(memory.temp_size_in_bytes + memory.output_size_in_bytes + memory.argument_size_in_bytes)
+
+
+def standard_error(samples) -> np.ndarray:
+    """Of the mean over the first axis of independent samples; NaN when there is only one."""
+    samples = np.asarray(samples, np.float64)
+    n = len(samples)
+    return np.std(samples, axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(samples.shape[1:], np.nan)
 
 
 def flat_leaves(potential):
