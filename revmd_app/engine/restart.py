@@ -18,11 +18,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from revmd_app.archive import read_arrays
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import State
 from revmd_app.engine.simulate import Tape, advance, change_settings, rewind, tape_capacity
@@ -214,8 +213,24 @@ def _controls_header(controls: Controls) -> dict:
 
 
 def _read_controls(entry: dict, fields: _Fields, k: int, potentials) -> Controls:
+    if not _is_controls(entry):
+        raise ValueError(f"the restart file '{fields.path}' is damaged: entry {k} of its controls makes no sense.")
     potential = fields.restore(f"potential {k}", entry["potential"], potentials)
     return Controls(**entry | {"settings": Settings(**entry["settings"]), "potential": potential})
+
+
+def _is_controls(entry) -> bool:
+    """Whether an entry of the header has the fields of `Controls`, each with a value of its kind."""
+    settings = entry.get("settings") if isinstance(entry, dict) else None
+    if not isinstance(settings, dict) or set(entry) != set(Controls._fields) or set(settings) != {*TRACED, *STATIC}:
+        return False
+    steps = (entry["since"], entry["reference_step"])
+    numbers = (entry["bits_at_reference"], *(settings[name] for name in (*TRACED, "skin", "capacity")))
+    return (
+        all(type(n) is int and 0 <= n < 2**62 for n in steps)
+        and all(type(x) in (int, float) and math.isfinite(x) for x in numbers)
+        and all(isinstance(word, str) for word in (entry["potential"], settings["precision"], settings["neighbours"]))
+    )
 
 
 def _form(part) -> str:
@@ -255,9 +270,8 @@ class _Fields:
             if file.read(2) != b"PK":
                 raise ValueError(f"'{path}' is not a restart file: it is no .npz archive.")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                self.arrays = {name: archive[name] for name in archive.files}
-        except (ValueError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error) as error:
+            self.arrays = read_arrays(path, at_most=os.path.getsize(path))  # nothing in it is compressed
+        except ValueError as error:
             raise ValueError(f"the restart file '{path}' is damaged or cut short ({error}).") from error
 
     def array(self, name: str, dtype, shape) -> np.ndarray:
@@ -290,6 +304,8 @@ class _Fields:
         for name, kind in HEADER.items():
             if not isinstance(header.get(name), kind):
                 raise ValueError(f"the restart file '{self.path}' is incomplete: its header has no '{name}'.")
+        if not header["controls"] or not 0 <= header["step"] < 2**62:
+            raise ValueError(f"the restart file '{self.path}' is damaged: its header has no controls, or no such step.")
         return header
 
     def restore(self, prefix: str, form: str, templates):
