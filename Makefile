@@ -25,7 +25,7 @@ ARTIFACTS := test-artifacts
 # No question about news, and no look for a newer version: JupyterLab asks no other host for anything.
 QUIET_LAB := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
-.PHONY: help app lab test check shapes lint clean browser
+.PHONY: help app lab test check shapes lint notebooks clean browser
 .DELETE_ON_ERROR:
 
 help:
@@ -59,6 +59,10 @@ lint: .venv/installed-test
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+# The texts in notebooks/*.py are the source; this writes the .ipynb beside them, without output.
+notebooks: .venv/installed-test
+	@$(PY) -m jupytext --quiet --update --to ipynb notebooks/*.py
 
 clean:
 	rm -rf .venv build dist $(ARTIFACTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
 """The laboratory inside Jupyter: a tile in JupyterLab's launcher, and the way back to JupyterLab from the app.
 
-jupyter-server-proxy finds `server` by its entry point (pyproject.toml), starts the app when `<base URL>/revmd/` is first
-asked for, and passes requests and websockets on. It takes the prefix away on the way in, and the app's page asks for
-everything by relative addresses: so it works below any base URL, Binder's `/user/<name>/` included.
+jupyter-server-proxy finds `server` by its entry point (pyproject.toml), starts the app when `<base URL>/revmd/` is
+first asked for, and passes requests and websockets on. It takes the prefix away on the way in, and the app's page asks
+for everything by relative addresses: so it works below any base URL, Binder's `/user/<name>/` included.
 
 Imports nothing heavy: the Jupyter server itself runs this.
 """
