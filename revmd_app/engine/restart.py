@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -226,9 +225,10 @@ def _is_controls(entry) -> bool:
         return False
     steps = (entry["since"], entry["reference_step"])
     numbers = (entry["bits_at_reference"], *(settings[name] for name in (*TRACED, "skin", "capacity")))
+    most = 2.0**53  # beyond which a float cannot count bits
     return (
         all(type(n) is int and 0 <= n < 2**62 for n in steps)
-        and all(type(x) in (int, float) and math.isfinite(x) for x in numbers)
+        and all(type(x) in (int, float) and 0 <= x < most for x in numbers)
         and all(isinstance(word, str) for word in (entry["potential"], settings["precision"], settings["neighbours"]))
     )
 
