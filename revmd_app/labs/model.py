@@ -91,7 +91,7 @@ class LabModel(param.Parameterized):
         for short, key in self.knob_names().items():
             if short in rest:
                 meta = by_key[key]
-                values[key] = number(rest.pop(short), meta.label, meta.bounds, meta.unit)
+                values[key] = number(rest.pop(short), f"{short} ({meta.label})", meta.bounds, meta.unit)
         if values != self.values:
             self.put("values", values)
 
@@ -161,8 +161,8 @@ def number(given: Any, label: str, bounds=None, unit: str = "", whole: bool = Fa
     low, high = bounds or (None, None)
     told = f" {unit}" if unit else ""
     kind = "a whole number" if whole else "a number"
-    limits = [f"from {low:.6g}{told}" if low is not None else "", f"to {high:.6g}{told}" if high is not None else ""]
-    wanted = " ".join([kind, *filter(None, limits)])
+    limits = [f"from {low:.6g}" if low is not None else "", f"to {high:.6g}" if high is not None else ""]
+    wanted = " ".join([kind, *filter(None, limits)]) + told
     try:
         value = float(given) if not isinstance(given, bool) else math.nan
     except (TypeError, ValueError):

@@ -13,6 +13,9 @@ FORMULA_HELP = (
     "Any name but <code>r</code> becomes a slider. Use + - * / ^ and exp, log, sqrt; distances are in the plot's unit."
 )
 
+FOLLOWED = ("cutoff", "temperature", "friction", "time_step")
+"""Numbers of the model that have a slider of their own."""
+
 
 class Controls(pn.viewable.Viewer):
     """Widgets bound to the model's parameters; those of the knobs are made anew with every form."""
@@ -20,7 +23,8 @@ class Controls(pn.viewable.Viewer):
     def __init__(self, model: TuneModel):
         super().__init__()
         self.model = model
-        self._sliders: dict[str, Slider] = {}
+        self._sliders: dict[str, Slider] = {}  # of knobs, by key
+        self._followers: dict[str, Slider] = {}  # of the model's numbers, by name
         common: dict = {
             "description": None,
             "sizing_mode": "stretch_width",
@@ -40,6 +44,7 @@ class Controls(pn.viewable.Viewer):
         model.param.watch(self._new_knobs, "knobs")
         model.param.watch(self._new_dynamics, "case")
         model.param.watch(self._formula_shown, "form")
+        model.param.watch(self._follow, ["values", *FOLLOWED])
         self.memory = pn.widgets.Select.from_param(model.param.memory, **common)
         self.restart = look.button("Restart", width=84, align="end")
         self.restart.on_click(lambda _: model.forget())
@@ -68,6 +73,7 @@ class Controls(pn.viewable.Viewer):
         self.formula.visible = self.formula_help.visible = self.model.form == TYPED
 
     def _new_knobs(self, *_) -> None:
+        self._sliders.clear()
         pair = [self._slider(knob) for knob in self.model.knobs if knob.of_pair]
         rest = [self._slider(knob) for knob in self.model.knobs if not knob.of_pair]
         self.pair_knobs[:], self.other_knobs[:] = pair, rest
@@ -80,7 +86,7 @@ class Controls(pn.viewable.Viewer):
             label,
             meta.unit,
             meta.bounds,
-            knob.value,
+            self.model.values[knob.key],
             lambda value, key=knob.key: self.model.turn(key, value),
             log=meta.log,
             digits=4 if meta.unit == "nm" else 3,
@@ -93,15 +99,26 @@ class Controls(pn.viewable.Viewer):
         half = 0.499 * float(model.case.system.box.min())
         put = lambda name: lambda value: model.param.update(**{name: value})
         far = min(choice.cutoff[1], half)
-        cutoff = Slider("cutoff radius", units["length"], (choice.cutoff[0], far), model.cutoff, put("cutoff"))
-        self.cutoff[:] = [cutoff.widget]
-        self.dynamics[:] = [
-            Slider(
+        self._followers = {
+            "cutoff": Slider("cutoff radius", units["length"], (choice.cutoff[0], far), model.cutoff, put("cutoff")),
+            "temperature": Slider(
                 "temperature T", units["temperature"], choice.temperature, model.temperature, put("temperature")
-            ).widget,
-            Slider("friction γ", units["rate"], (0.0, 10.0), model.friction, put("friction")).widget,
-            Slider("time step Δt", units["small time"], choice.time_step, model.time_step, put("time_step")).widget,
-        ]
+            ),
+            "friction": Slider("friction γ", units["rate"], (0.0, 10.0), model.friction, put("friction")),
+            "time_step": Slider(
+                "time step Δt", units["small time"], choice.time_step, model.time_step, put("time_step")
+            ),
+        }
+        cutoff, *dynamics = (slider.widget for slider in self._followers.values())
+        self.cutoff[:], self.dynamics[:] = [cutoff], dynamics
+
+    def _follow(self, *_) -> None:
+        """Show what was set otherwise: by a link, by Reset, from Python."""
+        for name, slider in self._followers.items():
+            slider.set(getattr(self.model, name))
+        for key, slider in self._sliders.items():
+            if key in self.model.values:
+                slider.set(self.model.values[key])
 
     def slider(self, key: str) -> Slider:
         """The slider of one knob."""

@@ -119,7 +119,7 @@ class TuneModel(LabModel):
     cutoff = param.Number(default=0.85, bounds=(0.1, 10.0), label="Cutoff")
     temperature = param.Number(default=94.4, bounds=(0.01, 1000.0), label="Temperature")
     friction = param.Number(default=1.0, bounds=(0.0, 20.0), label="Friction")
-    time_step = param.Number(default=4.0, bounds=(0.05, 10.0), label="Time step")
+    time_step = param.Number(default=4.0, bounds=(0.05, 200.0), label="Time step")
     steps_per_picture = param.Selector(default=10, objects=list(SPEEDS), label="Speed")
     memory = param.Selector(default="last 10 ps (or τ)", objects=list(MEMORIES), label="Average g(r) over")
     values = param.Dict(default={}, doc="The knobs' values by key.")

@@ -59,8 +59,47 @@ TABS_CSS = f"""
 .bk-tab:focus-visible {{ outline: 2px solid white; outline-offset: -3px; }}
 """
 
+CORNER: dict[str, str] = {
+    "position": "absolute",
+    "top": "6px",
+    "right": "14px",
+    "z-index": "30",
+    "gap": "14px",
+    "align-items": "center",
+}
+"""What stands at the right end of the bar of tabs."""
+NOTICE: dict[str, str] = {
+    "position": "absolute",
+    "top": "48px",
+    "left": "25%",
+    "right": "25%",
+    "z-index": "40",
+    "background": "white",
+    "border": f"1px solid {EDGE}",
+    "border-radius": "8px",
+    "box-shadow": "0 4px 18px rgba(20, 40, 60, .25)",
+    "padding": "8px",
+    "align-items": "center",
+}
+"""A message that lies over the page until it is dismissed."""
 
-def text(markup: str, **options) -> pn.pane.HTML:
+
+class Text(pn.widgets.StaticText):
+    """A piece of HTML; `object` is its markup. Panel's HTML pane would fetch style sheets again when a notebook's
+    text changes, from another host.
+    """
+
+    @property
+    def object(self) -> str:
+        """The markup."""
+        return self.value
+
+    @object.setter
+    def object(self, markup: str) -> None:
+        self.value = markup
+
+
+def text(markup: str, **options) -> Text:
     """A piece of HTML in the page's type."""
     styles = {
         "font-family": FONT,
@@ -69,10 +108,11 @@ def text(markup: str, **options) -> pn.pane.HTML:
         "line-height": "1.35",
         **options.pop("styles", {}),
     }
-    return pn.pane.HTML(markup, styles=styles, **{"margin": 0, **options})
+    sheets = [":host > div { width: 100%; }", *options.pop("stylesheets", [])]
+    return Text(value=markup, styles=styles, stylesheets=sheets, **{"margin": 0, **options})
 
 
-def heading(words: str, note: str = "") -> pn.pane.HTML:
+def heading(words: str, note: str = "") -> Text:
     """A small heading, with a quieter note after it."""
     quiet = f" <span style='font-weight:400;color:{MUTED}'>{note}</span>" if note else ""
     return text(f"<b>{words}</b>{quiet}", margin=(2, 4, 0, 4))
@@ -126,7 +166,8 @@ def significant(x: float, digits: int = 4) -> str:
 class Slider(pn.viewable.Viewer):
     """A slider whose title shows symbol, value and unit; on a logarithmic scale where asked.
 
-    `on_change(value)` is called while the handle moves. `set(value)` moves it without calling back.
+    `on_change(value)` is called while the handle moves. `set(value)` moves it without calling back. The range grows
+    where a value lies outside `bounds`.
     """
 
     STEPS = 200
@@ -134,13 +175,13 @@ class Slider(pn.viewable.Viewer):
     def __init__(self, label, unit, bounds, value, on_change, *, log=False, digits=3, **options):
         super().__init__()
         self.log, self.on_change = log, on_change
-        low, high = (math.log10(b) for b in bounds) if log else bounds
+        low, high = (self._scaled(b) for b in (min(bounds[0], value), max(bounds[1], value)))
         self._quiet = False
         self.widget = pn.widgets.FloatSlider(
             start=low,
             end=high,
             step=(high - low) / self.STEPS,
-            value=min(max(self._scaled(value), low), high),
+            value=self._scaled(value),
             name=label,
             format=_written(log, digits, unit),
             sizing_mode="stretch_width",
@@ -155,8 +196,8 @@ class Slider(pn.viewable.Viewer):
 
     @property
     def value(self) -> float:
-        """The value in its own unit."""
-        return 10.0**self.widget.value if self.log else float(self.widget.value)
+        """The value in its own unit, in six figures: nobody sets more by hand."""
+        return float(f"{10.0**self.widget.value if self.log else self.widget.value:.6g}")
 
     def _moved(self, _) -> None:
         if not self._quiet:
@@ -164,9 +205,12 @@ class Slider(pn.viewable.Viewer):
 
     def set(self, value: float) -> None:
         """Show another value, without calling back."""
+        if value == self.value:
+            return
         self._quiet = True
         try:
-            self.widget.value = min(max(self._scaled(value), self.widget.start), self.widget.end)
+            at = self._scaled(value)
+            self.widget.param.update(start=min(self.widget.start, at), end=max(self.widget.end, at), value=at)
         finally:
             self._quiet = False
 

@@ -126,31 +126,6 @@ def _patch_waiting() -> None:
 _patch_waiting()
 
 
-def no_delay() -> None:
-    """Bokeh sends a message as several websocket frames; with Nagle's algorithm each costs up to 40 ms. Turn it off."""
-    from bokeh.server.views.ws import WSHandler
-
-    if hasattr(WSHandler, "_revmd_open"):
-        return
-    original = WSHandler.open
-    WSHandler._revmd_open = original
-
-    def opened(self, *args, **kwargs):
-        self.set_nodelay(True)
-        return original(self, *args, **kwargs)
-
-    WSHandler.open = opened
-
-
-def prepare_server() -> None:
-    """What a served page needs (a notebook does not, and must not import Panel's kernel patches)."""
-    _patch_messages()
-    from ipywidgets_bokeh.widget import IPyWidget
-
-    IPyWidget.__css__ = []  # a Font Awesome from a CDN, for buttons that we do not show
-    no_delay()
-
-
 class NGLPane(pn.pane.IPyWidget):
     """A pane for nglview that takes its JavaScript from this server, below whatever prefix a proxy puts in front."""
 
@@ -180,6 +155,8 @@ class AtomsView(pn.viewable.Viewer):
 
     def __init__(self, **params):
         super().__init__(**params)
+        if pn.state.curdoc is not None:  # a notebook must not import Panel's link
+            _patch_messages()
         self.widget = nv.NGLWidget()
         self.widget.background = "white"
         self.widget.layout.width = "100%"
