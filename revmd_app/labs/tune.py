@@ -14,7 +14,8 @@ from revmd_app.labs.tune_controls import Controls
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.tune_plots import Curves, Meters, Structure
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.plots import soon
+from revmd_app.labs.widgets.export import export_menu
+from revmd_app.labs.widgets.plots import LivePlot, soon
 from revmd_app.labs.widgets.viewer import AtomsView
 
 SLOW = 5
@@ -95,8 +96,8 @@ class TuneLab(Lab):
             styles={"position": "relative"},
         )
         curves = pn.Row(
-            look.card(look.heading("Energy of a pair"), self.curves.energy.pane),
-            look.card(look.heading("Force of a pair"), self.curves.force.pane),
+            look.card(_head("Energy of a pair", self.curves.energy, "u"), self.curves.energy.pane),
+            look.card(_head("Force of a pair", self.curves.force, "force"), self.curves.force.pane),
             sizing_mode="stretch_both",
             margin=0,
             styles={"gap": "8px"},
@@ -108,6 +109,7 @@ class TuneLab(Lab):
                 self.structure.pair,
                 pn.layout.HSpacer(),
                 self.structure.age,
+                export_menu({"": self.structure.plot}, "g of r"),
                 margin=0,
                 sizing_mode="stretch_width",
                 height=28,
@@ -220,3 +222,11 @@ def element_names(system) -> np.ndarray:
     """(N,) element symbols for the viewer; the toys' particles, which are no element, look like argon."""
     names = system.species_of_atoms
     return np.where(np.isin(names, ("A",)), "Ar", names)
+
+
+def _head(title: str, plot: LivePlot, name: str) -> pn.Row:
+    """The line above a plot: what it shows, and the menu that saves it."""
+    menu = export_menu({"": plot}, name)
+    return pn.Row(
+        look.heading(title), pn.layout.HSpacer(), menu, margin=0, height=26, sizing_mode="stretch_width"
+    )

@@ -7,6 +7,7 @@ import panel as pn
 
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.widgets import look
+from revmd_app.labs.widgets.export import export_menu
 from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILLION, Line, LivePlot, soon
 
 GHOST = "#9aa5b1"
@@ -143,8 +144,17 @@ class Meters:
             self.plots[name] = LivePlot("time (ps)", "", lines, compact=True, legend=False, key=name)
 
     def cards(self) -> list[pn.Column]:
-        """The four cards."""
-        return [look.card(self.numbers[name], self.plots[name].pane, min_height=130) for name in SERIES]
+        """The four cards, each with the menu that saves its plot in the corner."""
+        return [
+            look.card(
+                self.numbers[name],
+                self.plots[name].pane,
+                pn.Row(export_menu({"": self.plots[name]}, f"{name} in time"), margin=0, styles=look.CARD_CORNER),
+                min_height=130,
+                styles={"position": "relative"},
+            )
+            for name in SERIES
+        ]
 
     def draw(self) -> None:
         """Redraw from the model's history."""

@@ -68,6 +68,8 @@ CORNER: dict[str, str] = {
     "align-items": "center",
 }
 """What stands at the right end of the bar of tabs."""
+CARD_CORNER: dict[str, str] = {"position": "absolute", "top": "3px", "right": "5px", "z-index": "10"}
+"""A small thing in the upper right corner of a card whose position is "relative"."""
 NOTICE: dict[str, str] = {
     "position": "absolute",
     "top": "48px",
