@@ -2,10 +2,11 @@
 // NGL listens on `document` and compares event.target with its canvas; inside Bokeh's shadow DOM the target is the host,
 // so nothing rotates, zooms or is picked: the listeners are wrapped to see the innermost target. nglview sizes itself
 // once: a ResizeObserver makes it follow the page. `updateCoordinates` takes positions (0) and kinetic energies (1) of
-// the system that is loaded, and ignores others. COLOUR_SCALE and HOTTEST are filled in by viewer.py.
+// the system that is loaded, and ignores others; (2) counts the changes of the controls that the frame knows of. COLOUR_SCALE and HOTTEST are filled in by viewer.py.
 (function(view){
   if (view.revmd) return;
-  const me = view.revmd = {wanted: 0, component: null, look: ['spacefill', 'element'], frames: 0};
+  const me = view.revmd = {wanted: 0, component: null, look: ['spacefill', 'element'], frames: 0, epoch: -1, since: 0};
+  view.el.revmd = me;  // `revmd bench app` and tests read frames, epoch and since when (ms)
   const mouse = view.stage.mouseObserver;
   if (mouse && mouse.domElement.getRootNode() !== document) {
     const innermost = f => e => f(new Proxy(e, {get(target, key) {
@@ -67,6 +68,8 @@
     } else if (part === 1 && array.length === n && me.look[1] === 'bfactor') {
       c.structure.atomStore.bfactor.set(array);
       c.updateRepresentations({color: true});
+    } else if (part === 2 && array[0] !== me.epoch) {
+      me.epoch = array[0]; me.since = performance.now();
     }
   };
 })(this)

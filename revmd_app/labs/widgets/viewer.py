@@ -178,16 +178,20 @@ class AtomsView(pn.viewable.Viewer):
         arguments = f"{self._serial}, {json.dumps(self._picture.pdb)}, {json.dumps(bonded)}"
         self._run(f"this.revmd.load({arguments})")
 
-    def move(self, positions, kinetic=None) -> None:
-        """The next frame: positions (3, N) nm and, where they give the colour, kinetic energies (N,) in kT."""
+    def move(self, positions, kinetic=None, epoch: int = 0) -> None:
+        """The next frame: positions (3, N) nm and, where they give the colour, kinetic energies (N,) in kT.
+
+        `epoch` counts the changes of the controls that the simulation had heard of, for who measures latency.
+        """
         picture = self._picture
         if picture is None or not self.widget.loaded or positions.shape[1] != len(picture.order):
             return
         xyz = place(positions, picture.molecule, self._box)[:, picture.order].T * ANGSTROM_PER_NM
-        buffers = [np.ascontiguousarray(xyz, dtype="f4").tobytes()]
+        parts = {0: xyz, 2: np.array([epoch])}
         if kinetic is not None and COLOURS[self.colour] == "bfactor":
-            buffers.append(np.ascontiguousarray(kinetic[picture.order], dtype="f4").tobytes())
-        data = {str(i): i for i in range(len(buffers))}
+            parts[1] = kinetic[picture.order]
+        buffers = [np.ascontiguousarray(part, dtype="f4").tobytes() for part in parts.values()]
+        data = {str(name): i for i, name in enumerate(parts)}
         self.widget.send({"type": "binary_single", "data": data}, buffers=buffers)
 
     @param.depends("representation", "colour", watch=True)
