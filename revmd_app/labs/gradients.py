@@ -1,40 +1,59 @@
-"""Lab 3 (Gradients), the view: choose a loss and a parameter, let the estimators run, watch the answers arrive."""
+"""Lab 3 (Gradients), the view: choose a loss and a parameter on the left, a study above, and watch it fill in."""
 
 from __future__ import annotations
 
 import html
+from typing import ClassVar
 
 import panel as pn
+import param
 
+from revmd_app.gradients.losses import LOSSES
 from revmd_app.labs import gradients_text
-from revmd_app.labs.gradients_model import LOSSES, NAMES, GradientsModel
-from revmd_app.labs.gradients_plots import Forest, beyond, table
+from revmd_app.labs.base import Lab
+from revmd_app.labs.gradients_model import GradientsModel
+from revmd_app.labs.gradients_studies_model import RUN, SAME_RUN, SPECS
+from revmd_app.labs.gradients_views import VIEWS, StudyView
+from revmd_app.labs.knobs import Knob
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.jobs import Job
-from revmd_app.labs.widgets.plots import soon
+from revmd_app.labs.widgets.plots import VERMILLION
 
-PERIOD = 150
-"""Milliseconds between two looks into the mailbox."""
+BAR_CSS = f"""
+:host {{ font-family: {look.FONT}; }}
+.bk-btn-group {{ display: flex; gap: 2px; }}
+.bk-btn {{ flex: 1 1 auto; font-size: 13px; padding: 6px 10px; border: none !important; background: transparent;
+  border-radius: 6px !important; color: {look.INK}; box-shadow: none !important; }}
+.bk-btn:hover {{ background: #e3ebf2; }}
+.bk-btn.bk-active {{ background: {look.ACCENT} !important; color: white !important; font-weight: 600; }}
+.bk-btn:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
+"""
+CHOSEN = ("liquid", "loss", "own", "parameter", "n_steps", "sample_every", "replicas", "truncate")
 
 
-class GradientsLab(pn.viewable.Viewer):
-    """Compare gradient estimators on one loss. Works in a served page and in a notebook cell."""
+class GradientsLab(Lab):
+    """Compare gradient estimators and study them. Works in a served page and in a notebook cell."""
+
+    name = param.String(default="gradients")
+    period: ClassVar[int] = 150
+    model: GradientsModel
 
     def __init__(self, model: GradientsModel | None = None):
-        super().__init__()
-        self.model = model = model or GradientsModel()
-        self.job: Job | None = None
-        self._callback = None
-        self.forest = Forest(model)
-        self.table = look.text("", sizing_mode="stretch_width", margin=(2, 4))
+        model = model or GradientsModel()
+        super().__init__(model)
+        self.views: dict[str, StudyView] = {}
+        self._sliders: dict[str, look.Slider] = {}
+        self._working = ""  # the study that the job computes
         self._make_widgets()
         self._layout = self._arrange()
         model.param.watch(lambda *_: self._new_knobs(), "knobs")
-        model.param.watch(lambda *_: self._draw(), ["rows", "parameter", "estimators"])
-        model.param.watch(lambda *_: self._tell(), ["state", "message", "fraction", "stale", "loss"])
+        model.param.watch(lambda *_: self._follow_values(), "values")
+        model.param.watch(lambda *_: self._show_study(), "study")
+        model.param.watch(lambda *_: self._tell_loss(), ["loss", "own", "liquid", "parameter"])
         self._new_knobs()
-        self._draw()
-        self._tell()
+        self._tell_loss()
+        self._show_study()
+
+    # ------------------------------------------------------------------------------------------------------ widgets
 
     def _make_widgets(self) -> None:
         model = self.model
@@ -44,32 +63,29 @@ class GradientsLab(pn.viewable.Viewer):
             "margin": (1, 8, 3, 8),
             "stylesheets": [look.WIDGET_CSS],
         }
-        chosen = ("liquid", "loss", "parameter", "n_steps", "sample_every", "replicas", "truncate")
-        self.choices = {name: pn.widgets.Select.from_param(model.param[name], **common) for name in chosen}
+        make = lambda name: pn.widgets.TextInput if name == "own" else pn.widgets.Select
+        self.choices = {name: make(name).from_param(model.param[name], **common) for name in CHOSEN}
         self.formula = look.text("", margin=(0, 10, 4, 10), styles={"font-size": "12px"})
         self.knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.others = pn.Column(margin=0, sizing_mode="stretch_width")
         self.fold = look.fold("Charge, bond and angle", self.others)
-        self.estimators = pn.widgets.CheckBoxGroup(
-            options={NAMES[n]: n for n in model.param.estimators.objects},
-            value=model.estimators,
-            inline=True,
-            margin=(6, 8),
-            stylesheets=[look.WIDGET_CSS + ".bk-input-group { gap: 4px 14px; flex-wrap: wrap }"],
+        self.bar = pn.widgets.RadioButtonGroup.from_param(
+            model.param.study,
+            name="",
+            options={spec.title: key for key, spec in SPECS.items()},
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[BAR_CSS],
         )
-        self.estimators.param.watch(lambda e: model.param.update(estimators=e.new), "value")
-        self.go = look.button("Compare", button_type="primary", width=100)
-        self.cancel = look.button("Cancel", width=80)
-        self.go.on_click(lambda _: self.compare())
-        self.cancel.on_click(lambda _: self.cancel_comparison())
-        self.bar = pn.indicators.Progress(value=0, max=100, height=10, sizing_mode="stretch_width", margin=(16, 8))
-        self.status = look.text("", margin=(4, 8), sizing_mode="stretch_width")
+        self.stage = pn.Column(sizing_mode="stretch_both", margin=0)
+        self.run_note = look.text("", margin=(0, 10, 2, 10), styles={"font-size": "11.5px", "color": look.MUTED})
 
     def _arrange(self) -> pn.viewable.Viewable:
         c = self.choices
         side = look.card(
             c["liquid"],
             c["loss"],
+            c["own"],
             self.formula,
             c["parameter"],
             look.heading("Taken at"),
@@ -78,131 +94,89 @@ class GradientsLab(pn.viewable.Viewer):
             look.heading("Run"),
             pn.Row(c["n_steps"], c["sample_every"], margin=0, sizing_mode="stretch_width"),
             pn.Row(c["replicas"], c["truncate"], margin=0, sizing_mode="stretch_width"),
+            self.run_note,
             width=292,
             sizing_mode="stretch_height",
             scroll=True,
         )
-        head = look.card(
-            pn.Row(look.heading("Estimators"), self.estimators, margin=0, sizing_mode="stretch_width"),
-            pn.Row(self.go, self.cancel, self.bar, margin=0, sizing_mode="stretch_width"),
-            self.status,
-            sizing_mode="stretch_width",
-        )
-        gradient, seconds, memory = self.forest.panes
-        self.beyond = look.text("", margin=(3, 4), styles={"font-size": "12px", "color": "#8a2f00"})
-        plots = pn.Row(
-            look.card(
-                pn.Row(
-                    look.heading("Gradient", "◆ mean, thick ± 1, thin ± 2 standard errors, ● replicas"),
-                    self.beyond,
-                    margin=0,
-                ),
-                gradient,
-                min_width=460,
-            ),
-            look.card(look.heading("Time"), seconds, sizing_mode="stretch_height", width=230),
-            look.card(look.heading("Memory"), memory, sizing_mode="stretch_height", width=230),
-            sizing_mode="stretch_both",
-            margin=0,
-            styles={"gap": "8px"},
-            min_height=230,
-        )
-        results = look.card(self.table, sizing_mode="stretch_width", min_height=236, scroll=True)
-        stage = pn.Column(head, plots, results, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+        studies = look.card(self.bar, sizing_mode="stretch_width", styles={"padding": "3px 5px"})
+        right = pn.Column(studies, self.stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
         bench = pn.Row(
-            side, stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, stylesheets=[look.SCREEN_CSS]
+            side, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, stylesheets=[look.SCREEN_CSS]
         )
         return look.page(bench, gradients_text.about())
 
     def _new_knobs(self) -> None:
-        model = self.model
-        make = lambda knob: (
-            look.Slider(
-                model.label(knob),
-                knob.parameter.unit,
-                knob.parameter.bounds,
-                model.values[knob.key],
-                lambda value, key=knob.key: model.turn(key, value),
-                log=knob.parameter.log,
-                digits=4,
-            ).widget
-        )
-        self.knobs[:] = [make(knob) for knob in model.knobs if knob.of_pair]
-        self.others[:] = [make(knob) for knob in model.knobs if not knob.of_pair]
+        self._sliders = {knob.key: self._slider(knob) for knob in self.model.knobs}
+        self.knobs[:] = [self._sliders[knob.key].widget for knob in self.model.knobs if knob.of_pair]
+        self.others[:] = [self._sliders[knob.key].widget for knob in self.model.knobs if not knob.of_pair]
         self.fold.visible = bool(self.others.objects)
 
-    # ------------------------------------------------------------------------------------------------------- effects
+    def _slider(self, knob: Knob) -> look.Slider:
+        meta, model = knob.parameter, self.model
+        turn = lambda value: model.turn(knob.key, value)
+        return look.Slider(
+            model.label(knob), meta.unit, meta.bounds, model.values[knob.key], turn, log=meta.log, digits=4
+        )
 
-    def start(self) -> None:
-        """Listen for results; in a served page everything ends with the session."""
-        if self._callback is None:
-            self._callback = pn.state.add_periodic_callback(self.look, PERIOD)
-            if pn.state.curdoc is not None:
-                pn.state.on_session_destroyed(lambda _: self.stop())
+    def _follow_values(self) -> None:
+        """The sliders show values that were set otherwise: a point of the grid, an address."""
+        for key, slider in self._sliders.items():
+            value = self.model.values.get(key)
+            if value is not None and abs(slider.value - value) > 1e-9 * abs(value):
+                slider.set(value)
 
-    def stop(self) -> None:
-        """End the comparison and the listening."""
-        if self._callback is not None:
-            self._callback.stop()
-            self._callback = None
-        if self.job is not None:
-            self.job.stop()
-            self.job = None
+    def _show_study(self) -> None:
+        """Show the chosen study, built when it is first asked for; the others stay as they are, out of sight."""
+        key = self.model.study
+        if key not in self.views:
+            self.views[key] = view = VIEWS[key](self.model, self.press, self.cancel)
+            self.stage.append(pn.Column(view, sizing_mode="stretch_both", margin=0, name=key))
+        for holder in self.stage:
+            holder.visible = holder.name == key
+        uses = SPECS[key].uses
+        for name in RUN:
+            if name in self.choices:
+                self.choices[name].disabled = name not in uses
+        self.run_note.object = "" if "n_steps" in uses else "This study chooses its own lengths and numbers of runs."
 
-    def compare(self) -> None:
-        """Begin a comparison, in place of one that is still running."""
-        request = self.model.begin()
-        if request is None:
-            return
-        if self.job is not None:
-            self.job.stop()
-        self.start()
-        self.job = Job("revmd_app.labs.gradients_worker:run", request)
-
-    def cancel_comparison(self) -> None:
-        """End the comparison; what has come so far stays."""
-        if self.job is not None and self.job.running:
-            self.job.stop()
-            self.model.end("cancelled")
-
-    def look(self) -> None:
-        """Read the mailbox and show what is new."""
-        if self.job is None:
-            return
-        messages = self.job.poll()
-        if "progress" in messages:
-            self.model.take(messages["progress"])
-        if "error" in messages:
-            self.model.end("failed", messages["error"])
-        elif "done" in messages:
-            self.model.end("done")
-
-    def _draw(self) -> None:
-        soon(self.forest.draw)
-        self.table.object = table(self.model)
-        out = beyond(self.model.chosen_rows())
-        self.beyond.object = f"→ beyond: {', '.join(out)}" if out else ""
-
-    def _tell(self) -> None:
+    def _tell_loss(self) -> None:
         model = self.model
         loss = LOSSES[model.loss]
-        self.formula.object = html.escape(loss.formula) + (
-            f" &ensp;in {loss.unit[model.case.units]}" if model.unit else ""
-        )
-        self.bar.value = round(100 * model.fraction)
-        self.cancel.disabled = model.state != "running"
-        if model.state == "failed":
-            self.status.object = look.alert(model.message)
-        elif model.stale:
-            self.status.object = look.alert(
-                "The settings have changed since these results were computed: press Compare again."
-            )
-        elif model.message:
-            self.status.object = look.alert(model.message, "done" if model.state == "done" else "busy")
-        else:
-            self.status.object = look.alert(
-                "Choose a loss and press Compare: each estimator compiles once, then runs its replicas.", "busy"
-            )
+        self.choices["own"].visible = model.is_own
+        if (fault := model.own_fault) is not None:
+            self.formula.object = look.alert(fault)
+            return
+        words = html.escape(gradients_text.OWN_HELP if model.is_own else loss.formula)
+        self.formula.object = words + (f" &ensp;in {loss.unit[model.case.units]}" if model.unit else "")
 
-    def __panel__(self):
-        return self._layout
+    # ------------------------------------------------------------------------------------------------------ effects
+
+    def press(self, key: str | None = None) -> None:
+        """Begin a study (the one in view), in place of one that is still running."""
+        key = key or self.model.study
+        request = self.model.begin(key)
+        if request is not None:
+            self._working = SAME_RUN.get(key, key)
+            self.begin(self.model.studies[key].task, request)
+        elif self.model.running is None:
+            self.halt()
+
+    def cancel(self) -> None:
+        """End the study that is running; what has come so far stays."""
+        study = self.model.running
+        self.halt()
+        if study is not None:
+            study.end("cancelled")
+
+    def receive(self, messages) -> None:
+        """Show what the child process has found."""
+        study = self.model.studies.get(self._working)
+        if study is None or study.state != "running":
+            return
+        if "progress" in messages:
+            study.take(messages["progress"])
+        if "error" in messages:
+            study.end("failed", messages["error"])
+        elif "done" in messages:
+            study.end("done")

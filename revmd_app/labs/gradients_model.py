@@ -5,15 +5,16 @@ No widget and no Panel here; the child process (`gradients_worker.py`) does the 
 
 from __future__ import annotations
 
-import math
-import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import param
 
 from revmd_app.gradients import ESTIMATORS
+from revmd_app.gradients.losses import EXAMPLE, LOSSES, OWN, read_formula
 from revmd_app.labs import knobs
+from revmd_app.labs.gradients_studies_model import RUN, SAME_RUN, SPECS, Study
 from revmd_app.labs.knobs import Knob
+from revmd_app.labs.model import LabModel, number
 from revmd_app.labs.sentences import as_sentence
 from revmd_app.systems import build
 
@@ -23,27 +24,6 @@ LIQUIDS: dict[str, tuple[str, int]] = {
     "Water, 64 molecules": ("water", 64),
     "Toy fluid, 108 atoms": ("lennard_jones_fluid", 108),
 }
-
-
-class Loss(NamedTuple):
-    """One loss that the lab offers: what it is, its unit, and of what it is a function."""
-
-    formula: str
-    unit: dict[str, str]  # by the system's units
-    loss_of: str
-
-
-LOSSES: dict[str, Loss] = {
-    "g(r) against the reference": Loss("L = ∫ (⟨g⟩ − g_ref)² dr / r_max", {"md": "", "reduced": ""}, "average"),
-    "g(r), loss of each snapshot (biased)": Loss(
-        "L = ⟨ ∫ (g − g_ref)² dr ⟩ / r_max", {"md": "", "reduced": ""}, "snapshots"
-    ),
-    "Potential energy": Loss("L = ⟨U⟩ / molecules", {"md": "kJ/mol", "reduced": "ε₀"}, "average"),
-    "Pressure": Loss("L = ⟨p⟩", {"md": "bar", "reduced": "ε₀/σ₀³"}, "average"),
-    "Velocity autocorrelation": Loss("L = Σ C(t)² / C(0)² over lags", {"md": "", "reduced": ""}, "series"),
-    "Diffusion coefficient": Loss("L = (1/3) ∫ C(t) dt", {"md": "nm²/ps", "reduced": "σ₀²/τ"}, "series"),
-}
-
 NAMES = {
     "reversible": "Reversible",
     "reverse_mode": "Reverse mode",
@@ -57,38 +37,64 @@ LENGTHS = (50, 100, 200, 500, 1000, 2000)
 SAMPLINGS = (5, 10, 20, 50)
 REPLICAS = (2, 4, 8, 16, 32)
 TRUNCATIONS = {"no truncation": None, "25 steps": 25, "50 steps": 50, "100 steps": 100, "200 steps": 200}
+EFFORTS = ("quick", "usual")
 OFF_BY = 1.03
 """σ starts this factor off its best value, so that there is a gradient to be seen."""
 
 
-class GradientsModel(param.Parameterized):
-    """The state of Lab 3. `request()` describes a comparison; `take` keeps what it has found so far."""
+class GradientsModel(LabModel):
+    """The settings of Lab 3, and its studies by key. `request(key)` describes one of them to the child process."""
 
+    shared = (
+        "study",
+        "liquid",
+        "loss",
+        "own",
+        "parameter",
+        "n_steps",
+        "sample_every",
+        "replicas",
+        "truncate",
+        "estimators",
+        "effort",
+        "values",
+    )
+
+    study = param.Selector(default="compare", objects=list(SPECS), label="Study")
     liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
     loss = param.Selector(default="g(r) against the reference", objects=list(LOSSES), label="Loss L")
+    own = param.String(default=EXAMPLE, label="L =")
     parameter = param.Selector(default=None, objects=[None], label="Gradient with respect to")
-    estimators = param.ListSelector(
-        default=["reversible", "finite_difference", "reweighting"], objects=list(ESTIMATORS)
-    )
+    estimators = param.ListSelector(default=list(ESTIMATORS), objects=list(ESTIMATORS), label="Estimators")
     n_steps = param.Selector(default=200, objects=list(LENGTHS), label="Steps a run")
     sample_every = param.Selector(default=10, objects=list(SAMPLINGS), label="Steps a sample")
     replicas = param.Selector(default=8, objects=list(REPLICAS), label="Replicas")
     truncate = param.Selector(default="no truncation", objects=list(TRUNCATIONS), label="Looks back")
+    effort = param.Selector(default="usual", objects=list(EFFORTS), label="Size of the study")
     values = param.Dict(default={}, doc="Where the gradient is taken: the knobs' values by key.")
+    guess_sign = param.Selector(default="?", objects=["?", "negative", "positive"], label="Guess: sign")
+    guess_size = param.Selector(
+        default="?", objects=["?", *(10.0**k for k in range(-3, 6))], label="Guess: order of magnitude"
+    )
 
     case = param.Parameter(doc="The chosen system.")
     knobs = param.List(default=[], doc="The knobs of its potential.")
-    state = param.Selector(default="idle", objects=["idle", "running", "done", "cancelled", "failed"])
-    message = param.String(default="", doc="What is being done, or why it ended.")
-    rows = param.List(default=[], doc="One dictionary an estimator and parameter.")
-    fraction = param.Number(default=0.0, bounds=(0.0, 1.0), doc="How much of the comparison is done.")
-    stale = param.Boolean(default=False, doc="Whether the settings have changed since the results were computed.")
 
     def __init__(self, **params):
         super().__init__(**params)
-        self._clock: list[float] = []  # when each turn ended; the first entry is the start
-        self._computed: dict[str, Any] | None = None
+        own = {key: Study(self, key) for key in SPECS if key not in SAME_RUN}
+        self.studies: dict[str, Study] = {key: own[SAME_RUN.get(key, key)] for key in SPECS}
         self._choose()
+
+    @property
+    def shown(self) -> Study:
+        """The study that is in view."""
+        return self.studies[self.study]
+
+    @property
+    def running(self) -> Study | None:
+        """The study that is being computed."""
+        return next((study for study in self.studies.values() if study.state == "running"), None)
 
     @param.depends("liquid", watch=True)
     def _choose(self) -> None:
@@ -99,8 +105,10 @@ class GradientsModel(param.Parameterized):
             self.case, self.knobs, self.values = case, found, values
             self.param.parameter.objects = [self.label(k) for k in found]
             self.parameter = self.param.parameter.objects[0]
-            self.rows, self.fraction = [], 0.0
-            self._computed = None
+        for study in self.studies.values():
+            study.forget()
+
+    # --------------------------------------------------------------------------------------------- words and units
 
     def label(self, knob: Knob) -> str:
         """The knob's symbol, with its term where the symbol alone says too little."""
@@ -112,11 +120,20 @@ class GradientsModel(param.Parameterized):
         return next(k for k in self.knobs if self.label(k) == self.parameter)
 
     @property
+    def symbol(self) -> str:
+        """The chosen parameter's symbol."""
+        return self.knob.parameter.label
+
+    def name_of(self, knob: Knob) -> str:
+        """A knob's parameter as the estimators' table names it."""
+        index, field = knob.key.split(".")
+        terms = self.case.potential.terms()
+        return field if len(terms) == 1 else f"{type(terms[int(index)]).__name__}.{field}"
+
+    @property
     def parameter_name(self) -> str:
         """The chosen parameter as the estimators' table names it."""
-        number, field = self.knob.key.split(".")
-        terms = self.case.potential.terms()
-        return field if len(terms) == 1 else f"{type(terms[int(number)]).__name__}.{field}"
+        return self.name_of(self.knob)
 
     @property
     def unit(self) -> str:
@@ -132,19 +149,39 @@ class GradientsModel(param.Parameterized):
         below = f"({below})" if "/" in below or " " in below else below
         return f"{self.unit or '1'}/{below}"
 
-    def request(self) -> dict[str, Any]:
-        """A comparison as plain picklable values. Raises `ValueError` when it cannot be made."""
-        if not self.estimators:
-            raise ValueError("choose at least one estimator.")
-        if self.n_steps < 2 * self.sample_every:
-            raise ValueError(
-                f"a run of {self.n_steps} steps sampled every {self.sample_every} has fewer than two samples: "
-                "run longer or sample more often."
-            )
-        return {
+    @property
+    def time_unit(self) -> str:
+        """The unit of time."""
+        return "τ" if self.case.units == "reduced" else "ps"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the loss is a typed formula."""
+        return self.loss == OWN
+
+    @property
+    def loss_of(self) -> str:
+        """Of what the loss is a function: "average", "series" or "snapshots". Raises `ValueError` for a bad formula."""
+        return read_formula(self.own).loss_of if self.is_own else LOSSES[self.loss].loss_of
+
+    @property
+    def own_fault(self) -> str | None:
+        """Why the typed formula cannot be used, or None."""
+        try:
+            if self.is_own:
+                read_formula(self.own)
+        except ValueError as error:
+            return as_sentence(error)
+        return None
+
+    # ----------------------------------------------------------------------------------------------------- requests
+
+    def request(self, key: str = "compare") -> dict[str, Any]:
+        """A study as plain picklable values. Raises `ValueError`, one sentence, when it cannot be made."""
+        self._check(key)
+        request: dict[str, Any] = {
             "system": LIQUIDS[self.liquid],
             "loss": self.loss,
-            "loss_of": LOSSES[self.loss].loss_of,
             "values": dict(self.values),
             "estimators": [name for name in ESTIMATORS if name in self.estimators],
             "n_steps": self.n_steps,
@@ -152,65 +189,79 @@ class GradientsModel(param.Parameterized):
             "replicas": self.replicas,
             "truncate": TRUNCATIONS[self.truncate],
         }
+        if self.is_own:
+            request["formula"] = self.own
+        study = dict(SPECS[key].sizes.get(self.effort, {}))
+        if key == "away":
+            study["knob"] = self.knob.key
+        if key == "grid":
+            study["grid"] = self.grid()
+        return {**request, "study": study} if study else request
 
-    def begin(self) -> dict[str, Any] | None:
-        """Start a comparison: its request, or None when it cannot be made (the message says why)."""
-        try:
-            request = self.request()
-        except ValueError as error:
-            self.message, self.state = as_sentence(error), "failed"
-            return None
-        self._computed, self._clock = request, [time.monotonic()]
-        self.param.update(rows=[], fraction=0.0, state="running", message="Starting …", stale=False)
+    def _check(self, key: str) -> None:
+        loss_of = self.loss_of
+        if SPECS[key].task == "run":
+            self._check_run()
+        if key in ("grid", "away") and loss_of == "series":
+            raise ValueError(
+                "this study needs reweighting, which knows averages only, and this loss depends on the order of its "
+                "samples in time: choose g(r), the energy or the pressure."
+            )
+        if key == "snapshots" and loss_of == "series":
+            raise ValueError(
+                "a loss of a whole series has no value for a single snapshot: choose g(r), the energy or the pressure."
+            )
+
+    def _check_run(self) -> None:
+        if not self.estimators:
+            raise ValueError("choose at least one estimator.")
+        if self.n_steps < 2 * self.sample_every:
+            raise ValueError(
+                f"a run of {self.n_steps} steps sampled every {self.sample_every} has fewer than two samples: "
+                "run longer or sample more often."
+            )
+
+    def grid(self) -> dict[str, list[float]]:
+        """The parameter sets of the grid: values by knob key, of which every combination is run."""
+        from revmd_app.gradients.studies import default_grid
+
+        grid = default_grid(self.case, self.case.potential)
+        return {key: values[:: len(values) - 1] for key, values in grid.items()} if self.effort == "quick" else grid
+
+    def begin(self, key: str | None = None) -> dict[str, Any] | None:
+        """Start a study, in place of one that is still running: its request, or None (its message says why)."""
+        study, before = self.studies[key or self.study], self.running
+        request = study.begin()
+        if request is not None and before is not None and before is not study:
+            before.end("cancelled")
         return request
 
-    def take(self, progress: dict[str, Any]) -> None:
-        """Keep the latest progress: "rows", "done", "total", "message"."""
-        self.param.update(
-            rows=progress["rows"],
-            fraction=progress["done"] / max(progress["total"], 1),
-            message=f"{progress['message']}{self._remaining(progress)}",
-        )
+    # ----------------------------------------------------------------------------------------------------- settings
 
-    def _remaining(self, progress) -> str:
-        """The time left. The first turn of an estimator compiles and takes far longer than the others."""
-        done, total = progress["done"], progress["total"]
-        self._clock += [time.monotonic()] * (done + 1 - len(self._clock))
-        n = len(self._computed["estimators"]) if self._computed else 1
-        if not 0 < done < total:
-            return ""
-        first = (self._clock[min(done, n)] - self._clock[0]) / min(done, n)
-        later = (self._clock[done] - self._clock[n]) / (done - n) if done > n else 0.05 * first
-        seconds = max(0, n - done) * first + (total - max(done, n)) * later
-        return (
-            f" · about {math.ceil(seconds)} s left" if seconds < 90 else f" · about {math.ceil(seconds / 60)} min left"
-        )
-
-    def end(self, state: str, message: str = "") -> None:
-        """The comparison is over: "done", "cancelled" or "failed"."""
-        seconds = time.monotonic() - self._clock[0]
-        words = (
-            message
-            or {"done": f"Finished in {seconds:.0f} s.", "cancelled": "Cancelled; what came before stays."}[state]
-        )
-        self.param.update(state=state, message=words, **({"fraction": 1.0} if state == "done" else {}))
-
-    @param.depends(
-        "liquid", "loss", "values", "n_steps", "sample_every", "replicas", "truncate", "estimators", watch=True
-    )
+    @param.depends("liquid", "loss", "own", "values", "parameter", "effort", *RUN, watch=True)
     def _compare_with_computed(self) -> None:
-        """Results of other settings must not pass for these."""
-        if self._computed is None:
-            self.stale = False
-            return
-        try:
-            self.stale = bool(self.rows) and self.request() != self._computed
-        except ValueError:
-            self.stale = bool(self.rows)
+        for study in getattr(self, "studies", {}).values():
+            study.compare_with_computed()
 
     def turn(self, key: str, value: float) -> None:
-        """Set one knob."""
-        self.values = {**self.values, key: float(value)}
+        """Set one knob. Raises `ValueError` for a value outside its range."""
+        meta = next(knob.parameter for knob in self.knobs if knob.key == key)
+        low, high = meta.bounds
+        room = 1e-9 * (high - low)
+        self.values = {**self.values, key: number(value, meta.label, (low - room, high + room), meta.unit)}
+
+    def put(self, name: str, value: Any) -> None:
+        """Make one setting of a configuration. Raises `ValueError`."""
+        if name == "own" and self.is_own:
+            read_formula(value)
+        super().put(name, value)
+
+    # ------------------------------------------------------------------------------------------------------ results
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the comparison has found: one dictionary an estimator and parameter."""
+        return self.studies["compare"].result.get("rows", [])
 
     def chosen_rows(self) -> list[dict[str, Any]]:
         """The rows of the chosen parameter, and those of estimators that refused, in the menu's order."""

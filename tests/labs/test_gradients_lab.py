@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from revmd_app.labs import gradients_worker
-from revmd_app.labs.gradients_model import LOSSES, GradientsModel
+from revmd_app.gradients import ESTIMATORS
+from revmd_app.gradients.losses import LOSSES, OWN
+from revmd_app.labs import gradients_words, gradients_worker
+from revmd_app.labs.gradients_model import GradientsModel
 
 
 class Recorder:
@@ -28,20 +30,25 @@ def model():
     return GradientsModel(n_steps=50, sample_every=10, replicas=2)
 
 
+@pytest.fixture
+def study(model):
+    return model.studies["compare"]
+
+
 def run(model, **options):
     link = Recorder(**options)
-    gradients_worker.run(link, model.begin())
+    gradients_worker.run(link, model.begin("compare"))
     for progress in link.progress:
-        model.take(progress)
+        model.studies["compare"].take(progress)
     return link
 
 
-def test_reversible_and_finite_difference_agree_and_arrive_one_by_one(model):
+def test_reversible_and_finite_difference_agree_and_arrive_one_by_one(model, study):
     model.loss, model.estimators = "Potential energy", ["reversible", "finite_difference"]
     link = run(model)
-    model.end("done")
+    study.end("done")
     assert [len({r["estimator"] for r in p["rows"]}) for p in link.progress][-1] == 2
-    assert model.fraction == 1
+    assert study.fraction == 1
     rows = {row["estimator"]: row for row in model.chosen_rows()}
     assert rows["reversible"]["gradient"] == pytest.approx(rows["finite_difference"]["gradient"], rel=2e-2)
     assert len(rows["reversible"]["samples"]) == 2
@@ -49,6 +56,10 @@ def test_reversible_and_finite_difference_agree_and_arrive_one_by_one(model):
         rows["reversible"]["gradient"]
     )
     assert model.gradient_unit == "kJ/mol/nm"
+    assert "agrees with the referee to" in gradients_words.compare(model)
+    assert "response" in gradients_words.parts(model)
+    model.guess_sign = "negative" if rows["reversible"]["gradient"] > 0 else "positive"
+    assert f"not {model.guess_sign}" in gradients_words.feedback(model)
 
 
 def test_reweighting_of_a_correlation_in_time_is_refused_with_its_reason(model):
@@ -70,28 +81,76 @@ def test_every_loss_has_a_finite_value(model, loss, liquid):
     model.liquid, model.loss = liquid, loss
     case = model.case
     experiment = gradients_worker.make_experiment(case, model.request())
-    samples = [experiment.observe(case.snapshot())] * 5
-    series = np.stack([np.asarray(s) for s in samples])
+    n = model.n_steps // model.sample_every
+    samples = [experiment.observe(case.snapshot())] * n
+    series = (
+        {k: np.stack([np.asarray(s[k]) for s in samples]) for k in samples[0]}
+        if isinstance(samples[0], dict)
+        else (np.stack([np.asarray(s) for s in samples]))
+    )
     assert math.isfinite(float(experiment.value(series)))
 
 
-def test_settings_that_cannot_be_run_are_explained(model):
-    model.n_steps, model.sample_every = 50, 50
-    assert model.begin() is None
-    assert model.message.startswith("A run of 50 steps")
-    model.estimators = []
-    assert model.begin() is None
-    assert model.message == "Choose at least one estimator."
+def test_all_estimators_are_asked_by_default():
+    assert GradientsModel().request()["estimators"] == list(ESTIMATORS)
 
 
-def test_results_of_other_settings_are_marked_stale(model):
-    model.begin()
-    model.rows = [{"estimator": "reversible", "parameter": "sigma", "refused": None}]
-    assert not model.stale
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"n_steps": 50, "sample_every": 50}, "A run of 50 steps"),
+        ({"estimators": []}, "Choose at least one estimator."),
+        ({"loss": OWN, "own": "__import__('os').system('true')"}, "The formula"),
+        ({"loss": OWN, "own": ""}, "The formula"),
+        ({"loss": OWN, "own": "7"}, "The formula"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_explained_and_the_lab_goes_on(model, study, settings, sentence):
+    model.param.update(**settings)
+    assert model.begin("compare") is None
+    assert study.message.startswith(sentence), study.message
+    assert study.message.count(". ") == 0
+    assert study.state == "failed"
+    model.param.update(estimators=["reversible"], own="(U + 5)^2", n_steps=50, sample_every=10)
+    assert model.begin("compare") is not None
+
+
+def test_an_own_formula_says_whether_it_is_of_averages_or_of_dynamics(model):
+    model.loss, model.own = OWN, "(p - 100)^2"
+    assert model.loss_of == "average"
+    model.own = "D"
+    assert model.loss_of == "series"
+    with pytest.raises(ValueError, match="reweighting"):
+        model.request("away")
+
+
+def test_a_value_outside_its_range_is_refused(model):
+    before = model.values
+    with pytest.raises(ValueError, match="σ must be a number from"):
+        model.turn("0.sigma", -1.0)
+    assert model.values == before
+
+
+def test_results_of_other_settings_are_marked_stale(model, study):
+    model.begin("compare")
+    study.take({"rows": [{"estimator": "reversible"}], "done": 1, "total": 2, "message": "…", "left": 17.2})
+    assert study.message == "… · about 18 s left"
+    assert not study.stale
+    sigma = model.values["0.sigma"]
     model.turn("0.sigma", 0.36)
-    assert model.stale
-    model.begin()
-    assert not model.stale
+    assert study.stale
+    model.turn("0.sigma", sigma)
+    assert not study.stale
+    model.effort = "quick"  # the comparison does not know it
+    assert not study.stale
+
+
+def test_a_study_that_begins_ends_the_one_that_runs(model):
+    model.begin("compare")
+    assert model.running is model.studies["compare"]
+    model.begin("cost")
+    assert model.studies["compare"].state == "cancelled"
+    assert model.running is model.studies["cost"]
 
 
 def test_the_parameter_is_named_as_in_the_table(model):
@@ -102,11 +161,15 @@ def test_the_parameter_is_named_as_in_the_table(model):
     assert model.parameter_name == "ReactionField.charge"
 
 
-def test_the_time_left_counts_compilation_once(model, monkeypatch):
-    clock = iter([0.0, 10.0, 20.0, 21.0])
-    monkeypatch.setattr("revmd_app.labs.gradients_model.time.monotonic", lambda: next(clock))
-    model.estimators, model.replicas = ["reversible", "reweighting"], 8
-    model.begin()
-    for done, left in ((1, "17"), (2, "7"), (3, "13")):
-        model.take({"rows": [], "done": done, "total": 16, "message": "…"})
-        assert f"about {left} s left" in model.message
+def test_a_configuration_survives_the_address(model):
+    model.param.update(study="cost", liquid="Water, 64 molecules", loss=OWN, own="(U + 40)^2")
+    model.param.update(estimators=["reversible", "reweighting"])
+    model.turn("0.epsilon", 0.7)
+    other = GradientsModel()
+    other.configure(model.address())
+    assert other.configuration() == model.configuration()
+    with pytest.raises(ValueError, match="Study cannot be"):
+        other.configure({"study": "nonsense"})
+    with pytest.raises(ValueError, match="formula"):
+        other.configure({"own": "import os"})
+    assert other.configuration() == model.configuration()
