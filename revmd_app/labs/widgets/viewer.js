@@ -2,7 +2,7 @@
 // NGL listens on `document` and compares event.target with its canvas; inside Bokeh's shadow DOM the target is the host,
 // so nothing rotates, zooms or is picked: the listeners are wrapped to see the innermost target. nglview sizes itself
 // once: a ResizeObserver makes it follow the page. `updateCoordinates` takes positions (0) and kinetic energies (1) of
-// the system that is loaded, and ignores others; (2) counts the changes of the controls that the frame knows of. COLOUR_SCALE and HOTTEST are filled in by viewer.py.
+// the system that is loaded, and ignores others; (2) counts the changes of the controls that the frame knows of. COLOUR_SCALE, HOTTEST, CHOSEN and LIT are filled in by viewer.py.
 (function(view){
   if (view.revmd) return;
   const me = view.revmd = {wanted: 0, component: null, look: ['spacefill', 'element'], frames: 0, epoch: -1, since: 0};
@@ -36,6 +36,23 @@
     const box = view.stage.viewer.container, narrow = Math.max(0, 1 - box.clientWidth / box.clientHeight);
     setTimeout(() => view.stage.viewerControls.zoom(0.2 - narrow), 50);  // closer, but not in a tall box
   };
+  // A click chooses an atom (it does not move the camera), a click beside the atoms none. nglview's own listener runs
+  // first; `picked` holds the number of the atom in the order of the file, or nothing.
+  view.stage.mouseControls.remove('clickPick-left');
+  view.stage.mouseControls.remove('hoverPick');
+  view.stage.signals.clicked.add(proxy => {
+    const atom = proxy && (proxy.atom || proxy.closestBondAtom);
+    view.model.set('picked', atom ? {atom: atom.index, click: Date.now()} : {click: Date.now()});
+    view.touch();
+  });
+  me.marks = [[], []];  // numbers of the chosen atom and of those that light up
+  me.mark = marks => {
+    me.marks = marks;
+    (me.marked || []).forEach((shown, i) => shown.setSelection(sele(marks[i])));
+  };
+  const sele = numbers => numbers.length ? '@' + numbers.join(',') : 'NONE';
+  const marker = (c, kind, numbers, color) => c.addRepresentation('spacefill', Object.assign({sele: sele(numbers), color},
+    kind === 'spacefill' ? {radiusType: 'vdw', radiusScale: 0.8, sphereDetail: 1} : {radiusType: 'size', radiusSize: 0.75}));
   me.draw = () => {
     const c = me.component; if (!c) return;
     const [kind, colour] = me.look, n = c.structure.atomStore.count;
@@ -48,9 +65,10 @@
     if (kind === 'point') Object.assign(options, {pointSize: 14, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
     c.addRepresentation(kind, options);
     c.addRepresentation('unitcell', {disablePicking: true});
+    me.marked = [marker(c, kind, me.marks[0], CHOSEN), marker(c, kind, me.marks[1], LIT)];
   };
   me.load = (serial, pdb, bonded) => {
-    me.wanted = serial;
+    me.wanted = serial; me.marks = [[], []];
     view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
       if (serial !== me.wanted) { view.stage.removeComponent(c); return; }
       for (const old of view.stage.compList.slice()) if (old !== c) view.stage.removeComponent(old);
