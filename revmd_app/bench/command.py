@@ -213,7 +213,9 @@ def _problem(kind: str, n: int, folder: Path) -> Path:
     """The file that describes a liquid to every contender, written by a process of its own. (It may equilibrate.)"""
     path = folder / f"{kind}-{n}.npz"
     command = [sys.executable, "-m", "revmd_app.bench.peers.problem", kind, str(n), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "JAX_PLATFORMS": "cpu"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "JAX_PLATFORMS": "cpu"}
+    )
     if done.returncode:
         raise ValueError(f"{kind} {n} could not be prepared: {done.stderr.strip().splitlines()[-1]}")
     return path

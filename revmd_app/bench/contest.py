@@ -48,9 +48,7 @@ class Worker:
         core = max(os.sched_getaffinity(0)) if single and hasattr(os, "sched_getaffinity") else None
         threads = 1 if single else usable_cores()
         # Appended, so that another interpreter's own packages come first; it takes only revmd itself from here.
-        bootstrap = (
-            "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
-        )
+        bootstrap = "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
         root = str(Path(revmd_app.__file__).resolve().parent.parent)
         command = [python, "-c", bootstrap, root, f"revmd_app.bench.peers.{MODULES[contender]}"]
         command += ["--problem", str(problem), "--threads", str(threads)]

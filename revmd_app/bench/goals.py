@@ -77,7 +77,9 @@ def _of_growth(growth: list[Growth]) -> list[Goal]:
 
 
 def _of_app(app: App) -> list[Goal]:
-    found = [at_most("first moving frame with a warm compile cache", 8.0, app.starts.get("first moving frame, warm"), "s")]
+    found = [
+        at_most("first moving frame with a warm compile cache", 8.0, app.starts.get("first moving frame, warm"), "s")
+    ]
     found += [at_most(x.name, x.bar, x.median, "ms") for x in app.latencies if x.bar is not None]
     found += [
         at_least(f"{frames.system}: frames applied a second", 20.0, frames.applied, "")

@@ -149,9 +149,7 @@ class Energy:
         across = jnp.cross(a, b)
         angle = jnp.arctan2(jnp.sqrt(jnp.sum(across * across, axis=1)), jnp.sum(a * b, axis=1))
         bend = angle - parameters["angle_theta0"]
-        return 0.5 * (
-            parameters["bond_k"] * jnp.sum(stretch * stretch) + parameters["angle_k"] * jnp.sum(bend * bend)
-        )
+        return 0.5 * (parameters["bond_k"] * jnp.sum(stretch * stretch) + parameters["angle_k"] * jnp.sum(bend * bend))
 
 
 class Run:

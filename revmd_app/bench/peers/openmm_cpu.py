@@ -1,4 +1,4 @@
-"""OpenMM in the contest: its CPU platform (or `Reference`), with the same Hamiltonian and the same Langevin-middle step.
+"""OpenMM in the contest: its CPU platform, with the same Hamiltonian and the same Langevin-middle step.
 
 "forward shifted" writes the force-shifted pair energies as custom forces; "forward built-in" uses OpenMM's own
 nonbonded force, its fastest, with the switched Lennard-Jones energy and its own reaction field.

@@ -112,9 +112,7 @@ class Revmd:
     def energy_and_forces(self, hamiltonian: str):
         """In double precision: what the others are measured against."""
         exact = dataclasses.replace(self.case.settings, precision="float64")
-        snapshot = dataclasses.replace(self.case, settings=exact).snapshot(
-            truncated(self.case.potential, hamiltonian)
-        )
+        snapshot = dataclasses.replace(self.case, settings=exact).snapshot(truncated(self.case.potential, hamiltonian))
         both = eqx.filter_jit(lambda s: (s.potential.energy(s), s.potential.forces(s)))(snapshot)
         return float(both[0]), np.asarray(both[1])
 
