@@ -13,7 +13,7 @@ from revmd_app.labs import gradients_text
 from revmd_app.labs.base import Lab
 from revmd_app.labs.gradients_model import GradientsModel
 from revmd_app.labs.gradients_studies_model import RUN, SAME_RUN, SPECS
-from revmd_app.labs.gradients_views import VIEWS, StudyView
+from revmd_app.labs.gradients_views import SHRINKS, VIEWS, StudyView
 from revmd_app.labs.knobs import Knob
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.plots import VERMILLION
@@ -77,7 +77,7 @@ class GradientsLab(Lab):
             margin=0,
             stylesheets=[BAR_CSS],
         )
-        self.stage = pn.Column(sizing_mode="stretch_both", margin=0)
+        self.stage = pn.Column(sizing_mode="stretch_both", margin=0, styles=SHRINKS)
         self.run_note = look.text("", margin=(0, 10, 2, 10), styles={"font-size": "11.5px", "color": look.MUTED})
 
     def _arrange(self) -> pn.viewable.Viewable:
@@ -100,7 +100,7 @@ class GradientsLab(Lab):
             scroll=True,
         )
         studies = look.card(self.bar, sizing_mode="stretch_width", styles={"padding": "3px 5px"})
-        right = pn.Column(studies, self.stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"})
+        right = pn.Column(studies, self.stage, sizing_mode="stretch_both", margin=0, styles={"gap": "8px", **SHRINKS})
         bench = pn.Row(
             side, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, stylesheets=[look.SCREEN_CSS]
         )
@@ -129,11 +129,11 @@ class GradientsLab(Lab):
     def _show_study(self) -> None:
         """Show the chosen study, built when it is first asked for; the others stay as they are, out of sight."""
         key = self.model.study
+        for holder in self.stage:  # first, so that a new one is measured in the room that it will have
+            holder.visible = holder.name == key
         if key not in self.views:
             self.views[key] = view = VIEWS[key](self.model, self.press, self.cancel)
-            self.stage.append(pn.Column(view, sizing_mode="stretch_both", margin=0, name=key))
-        for holder in self.stage:
-            holder.visible = holder.name == key
+            self.stage.append(pn.Column(view, sizing_mode="stretch_both", margin=0, name=key, styles=SHRINKS))
         uses = SPECS[key].uses
         for name in RUN:
             if name in self.choices:

@@ -43,7 +43,6 @@ class StatPlot(pn.viewable.Viewer):
         series: dict[str, Series],
         *,
         log: str = "",
-        legend_location: str | None = "top_left",
         min_height: int = 180,
         key: str = "",
     ):
@@ -71,8 +70,8 @@ class StatPlot(pn.viewable.Viewer):
         self._legend: dict[str, Any] = {}
         for name, look in series.items():
             self._draw(name, look)
-        if self._legend and legend_location is not None:
-            dress_legend(plot, legend_location)
+        if self._legend:
+            _legend_above(plot)
         self.pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both")
 
     def _draw(self, name: str, look: Series) -> None:
@@ -132,10 +131,10 @@ class StatPlot(pn.viewable.Viewer):
         if name in self._legend:
             self._legend[name].visible = bool(keep.any())
 
-    def fit(self, include_x: tuple[float, ...] = (), include_y: tuple[float, ...] = ()) -> None:
-        """Ranges that hold every point with its error bar, and the numbers given."""
+    def fit(self, include_y: tuple[float, ...] = (), decades: float = 300.0) -> None:
+        """Ranges that hold every point with its error bar, and the numbers given; at most so many decades of y."""
         for axis, bounds, ends, more in (
-            (self.x_range, "x", ("left", "right"), include_x),
+            (self.x_range, "x", ("left", "right"), ()),
             (self.y_range, "y", ("low", "high"), include_y),
         ):
             log = bounds in self.log
@@ -143,7 +142,8 @@ class StatPlot(pn.viewable.Viewer):
             values = np.concatenate([*found, np.asarray(more, dtype=float)])
             values = values[np.isfinite(values) & ((values > 1e-290) if log else True)]
             if len(values):
-                low, high = _around(float(values.min()), float(values.max()), log)
+                least = float(values.max()) / 10.0**decades if log and bounds == "y" else -math.inf
+                low, high = _around(max(float(values.min()), least), float(values.max()), log)
                 axis.update(start=low, end=high, reset_start=low, reset_end=high)
 
     def zero_line(self, dimension: str = "width", at: float = 0.0) -> StatPlot:
@@ -173,6 +173,13 @@ class StatPlot(pn.viewable.Viewer):
 
     def __panel__(self):
         return self.pane
+
+
+def _legend_above(plot) -> None:
+    """The legend in a line above the plot, where it hides no point."""
+    plot.add_layout(plot.legend[0], "above")
+    dress_legend(plot, "top_left")
+    plot.legend[0].update(orientation="horizontal", spacing=14, padding=0, background_fill_alpha=0.0)
 
 
 def _error(error, like: np.ndarray) -> np.ndarray:

@@ -62,9 +62,9 @@ class GrowthPlots:
         self.model = model
         looks = {
             "band": Series(color=BLUE, band=True, marker=""),
-            "norm": Series("|∂L/∂v|, mean over runs", BLUE, "", "solid", width=2.5),
+            "norm": Series("|∂L/∂v|", BLUE, "", "solid", width=2.5),
             "fit": Series("fitted exponential", VERMILLION, "", "dashed", width=2.5),
-            "two": Series("two neighbouring runs (Benettin)", GREEN, "", "dotted", width=2.5),
+            "two": Series("two runs parting (Benettin)", GREEN, "", "dotted", width=2.5),
         }
         self.norm = StatPlot("time before the sample (ps)", "norm of the gradient", looks, log="y", key="growth")
         self.curves = ColumnDataSource({"xs": [], "ys": []}, name="single runs")
@@ -76,7 +76,7 @@ class GrowthPlots:
             "band": Series(color=BLUE, band=True, marker=""),
             "gradient": Series("mean, ± 1 standard error", BLUE, "", "solid", width=2.5),
         }
-        self.gathered = StatPlot("looks back (ps)", "dL/dθ", gathered, key="gathered", legend_location="bottom_left")
+        self.gathered = StatPlot("looks back (ps)", "dL/dθ", gathered, key="gathered")
         self.gathered.zero_line()
         self.plots = {"growth": self.norm, "gathered": self.gathered}
         self.markers = [self._marker(plot) for plot in self.plots.values()]

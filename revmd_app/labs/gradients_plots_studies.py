@@ -153,7 +153,7 @@ class SnapshotPlots:
             "snapshots": Series("mean of the snapshots' losses", VERMILLION, "triangle", "dashed", size=9),
             "average": Series("loss of the average", BLUE, "circle", "solid"),
         }
-        self.value = StatPlot("samples averaged", "L", looks, log="xy", key="snapshots", legend_location="bottom_left")
+        self.value = StatPlot("samples averaged", "L", looks, log="xy", key="snapshots")
         self.plots = {"loss": self.value}
 
     def draw(self, result: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ class TruncationPlots:
             "bias": Series("|bias|", ORANGE, "triangle", "dashed", size=9),
             "both": Series("both: √(bias² + error²)", INK, "circle", "solid", size=7),
         }
-        self.price = StatPlot("looks back (steps)", "size", price, log="y", key="price", legend_location="top_left")
+        self.price = StatPlot("looks back (steps)", "size", price, log="y", key="price")
         self.plots = {"gradient": self.mean, "price": self.price}
 
     def draw(self, result: dict[str, Any]) -> None:
@@ -207,8 +207,9 @@ class TruncationPlots:
         self.price.set("spread", n, found("spread"))
         self.price.set("bias", n, np.abs(bias))
         self.price.set("both", n, np.hypot(bias, error))
+        self.mean.fit()
+        self.price.fit(decades=3)
         for plot in self.plots.values():
-            plot.fit()
             plot.push()
 
 

@@ -19,7 +19,9 @@ from revmd_app.labs.widgets.export import export_menu
 from revmd_app.labs.widgets.plots import MUTED, soon
 
 SMALL: dict[str, Any] = {"description": None, "margin": (0, 4), "stylesheets": [look.WIDGET_CSS]}
-GAP = {"gap": "8px"}
+SHRINKS = {"min-height": "0"}
+"""A plot that was once high must not keep its place from becoming lower: the room of the screen decides."""
+GAP = {"gap": "8px", **SHRINKS}
 
 
 class StudyView(pn.viewable.Viewer):
@@ -62,7 +64,7 @@ class StudyView(pn.viewable.Viewer):
     def body(self) -> pn.viewable.Viewable:
         """The plots side by side."""
         return pn.Row(
-            *(look.card(plot.pane, min_width=300) for plot in self.plots.values()),
+            *(look.card(plot.pane, min_width=300, styles=SHRINKS) for plot in self.plots.values()),
             sizing_mode="stretch_both",
             margin=0,
             styles=GAP,
@@ -93,8 +95,7 @@ class StudyView(pn.viewable.Viewer):
     def strip(self) -> pn.Column:
         """What one sees, in a sentence, and the menu that saves the plots."""
         figures = {title: getattr(plot, "figure", plot) for title, plot in self.plots.items()}
-        menu = export_menu(figures, f"{self.key} study")
-        menu.width = 72
+        menu = pn.Column(export_menu(figures, f"{self.key} study"), width=76, margin=0)
         row = pn.Row(self.sees, menu, margin=0, sizing_mode="stretch_width")
         return look.card(row, sizing_mode="stretch_width", styles={"padding": "2px 8px"})
 
@@ -158,13 +159,12 @@ class CompareView(StudyView):
         gradient, seconds, memory = self.forest.panes
         head = self.head(estimators)
         plots = pn.Row(
-            look.card(gradient, min_width=440),
-            look.card(look.heading("Time"), seconds, sizing_mode="stretch_height", width=200),
-            look.card(look.heading("Memory"), memory, sizing_mode="stretch_height", width=200),
+            look.card(gradient, min_width=440, styles=SHRINKS),
+            look.card(look.heading("Time"), seconds, sizing_mode="stretch_height", width=200, styles=SHRINKS),
+            look.card(look.heading("Memory"), memory, sizing_mode="stretch_height", width=200, styles=SHRINKS),
             sizing_mode="stretch_both",
             margin=0,
             styles=GAP,
-            min_height=190,
         )
         found = look.card(
             self.table, self.words, self.guess, sizing_mode="stretch_width", styles={"padding": "2px 8px"}

@@ -95,7 +95,7 @@ def cost(model: GradientsModel) -> str:
     ]
     for method, n in result.get("crossing", {}).items():
         if n is not None and method in ("reverse_mode", "checkpointed"):
-            steps = plural(round(n), "step")
+            steps = plural(round(n, 1 - math.floor(math.log10(n))), "step")
             words.append(f"{'Reverse mode' if method == 'reverse_mode' else 'Checkpointed'} needs 1 GB at {steps}.")
     return " ".join([*words, *_speeds(result["rows"])])
 
@@ -110,13 +110,12 @@ def _speeds(rows) -> list[str]:
         return []
     n = max(both, key=lambda n: (len(timed[n]), n))
     ours = timed[n]["reversible"]
-    spoken = {"forward": "the simulation alone", "checkpointed": "checkpointing", "reverse_mode": "reverse mode"}
-    ratios = [
-        f"{significant(ours / s, 2)} × {spoken[m]}" if s < ours else f"1/{significant(s / ours, 2)} of {spoken[m]}"
-        for m, s in timed[n].items()
-        if m in spoken
-    ]
-    return [f"At {plural(n, 'step')} it takes {', '.join(ratios)}."]
+    others = {"checkpointed": "checkpointing", "reverse_mode": "reverse mode"}
+    words = f"At {plural(n, 'step')} it takes {significant(ours, 2)} s"
+    if "forward" in timed[n]:
+        words += f", {significant(ours / timed[n]['forward'], 2)} times as long as the simulation alone"
+    slower = [f"{others[m]} {significant(s / ours, 2)} times" for m, s in timed[n].items() if m in others]
+    return [words + (f"; {', '.join(slower)} as long as ours" if slower else "") + "."]
 
 
 def growth(model: GradientsModel) -> str:
@@ -170,7 +169,8 @@ def away(model: GradientsModel) -> str:
     farthest = min(points, key=lambda p: p["ess_fraction"])
     words = (
         f"{plural(result['samples'], 'sample')} at {symbol}₀. At {symbol} = {farthest['factor']:g} {symbol}₀ "
-        f"{significant(max(farthest['ess'], 1), 2)} of them still count."
+        f"about {max(1, round(farthest['ess']))} of them still "
+        f"count{'s' if round(farthest['ess']) <= 1 else ''}."
     )
     if ends:
         low, high = (100 * (end - 1) for end in ends)
