@@ -10,7 +10,9 @@ import param
 
 from revmd_app.labs import tune_text
 from revmd_app.labs.base import Lab
+from revmd_app.labs.tune_atom import ChosenAtom
 from revmd_app.labs.tune_controls import Controls
+from revmd_app.labs.tune_link import AtomLink
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.tune_plots import Curves, Meters, Structure
 from revmd_app.labs.widgets import look
@@ -41,7 +43,9 @@ class TuneLab(Lab):
         self._frames = 0
         self.atoms = AtomsView()
         self.controls = Controls(model)
-        self.curves, self.structure, self.meters = Curves(model), Structure(model), Meters(model)
+        self.chosen = ChosenAtom(model)
+        self.curves, self.structure, self.meters = Curves(model), Structure(model, self.chosen), Meters(model)
+        self.link = AtomLink(self.chosen, self.atoms, self.structure)
         self._make_buttons()
         self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
         self.about = pn.Row(sizing_mode="stretch_width", margin=0)
@@ -91,6 +95,7 @@ class TuneLab(Lab):
             ),
             self.status,
             self.atoms,
+            self.link.text,
             pn.Row(self.speed, self.representation, self.colour, margin=0, height=52, sizing_mode="stretch_width"),
             min_width=380,
             styles={"position": "relative"},
@@ -166,6 +171,7 @@ class TuneLab(Lab):
 
     def _new_liquid(self, *_) -> None:
         case = self.model.case
+        self.chosen.release()
         start = case.snapshot()
         self._size = ARGON_SIGMA if case.units == "reduced" else 1.0
         self.atoms.show(
@@ -196,8 +202,9 @@ class TuneLab(Lab):
     def _show_frame(self, frame) -> None:
         model = self.model
         self._frames += 1
+        self.chosen.take()
         if self.shown:
-            self.atoms.move(frame["positions"] * self._size, frame["kinetic"])
+            self.atoms.move(frame["positions"] * self._size, frame["kinetic"], frame["epoch"])
         if model.state in ("starting", "compiling") and frame["time"] > 0:
             model.state = "running" if model.running else "paused"
         if self.shown and (self._frames % SLOW == 0 or not model.running):
@@ -205,6 +212,7 @@ class TuneLab(Lab):
             self.clock.object = f"{self.atoms.legend()} &emsp; {time}"
             self.structure.draw()
             self.meters.draw()
+            self.link.show()
 
     busy = "Starting the simulation …"
 
@@ -227,6 +235,4 @@ def element_names(system) -> np.ndarray:
 def _head(title: str, plot: LivePlot, name: str) -> pn.Row:
     """The line above a plot: what it shows, and the menu that saves it."""
     menu = export_menu({"": plot}, name)
-    return pn.Row(
-        look.heading(title), pn.layout.HSpacer(), menu, margin=0, height=26, sizing_mode="stretch_width"
-    )
+    return pn.Row(look.heading(title), pn.layout.HSpacer(), menu, margin=0, height=26, sizing_mode="stretch_width")

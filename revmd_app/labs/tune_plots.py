@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import panel as pn
 
+from revmd_app.labs.tune_atom import ChosenAtom
 from revmd_app.labs.tune_model import TuneModel
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.export import export_menu
 from revmd_app.labs.widgets.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILLION, Line, LivePlot, soon
+from revmd_app.labs.widgets.viewer import CHOSEN, LIT
 
 GHOST = "#9aa5b1"
 
@@ -43,8 +47,7 @@ class Curves:
             (self.force, "force", "force", "force_before"),
         ):
             symbol = "u" if unit == "energy" else "−u′"
-            plot.figure.xaxis.axis_label = f"r ({units['length']})"
-            plot.figure.yaxis.axis_label = f"{symbol} ({units[unit]})"
+            plot.label(f"r ({units['length']})", f"{symbol} ({units[unit]})")
             plot.set("now", c["r"], c[now])
             plot.set("before", c["r"] if before in c else none, c.get(before, none))
             depth = max(-float(np.nanmin(c[now])), 0.02 * float(np.nanmax(np.abs(c[now][len(c[now]) // 3 :]))), 1e-3)
@@ -54,21 +57,24 @@ class Curves:
 
 
 class Structure(pn.viewable.Viewer):
-    """g(r), simulated and known."""
+    """g(r), simulated and known, and what the chosen atom adds to it."""
 
-    def __init__(self, model: TuneModel):
+    def __init__(self, model: TuneModel, chosen: ChosenAtom):
         super().__init__()
-        self.model = model
+        self.model, self.chosen = model, chosen
         self.plot = LivePlot(
             "r (nm)",
             "g(r)",
             {
                 "known": Line("reference", GREEN, 3, "solid", 0.75),
                 "old": Line("before the change", GHOST, 1.5, "dashed"),
+                "own": Line("this atom alone", CHOSEN, 1.5),
                 "now": Line("simulation", BLUE, 2.5),
             },
             key="g(r)",
         )
+        self.plot.ticks("rug", CHOSEN)
+        self.shell = self.plot.band(LIT)
         self.pair = pn.widgets.RadioButtonGroup(
             options=["–"],
             margin=(0, 4),
@@ -76,6 +82,7 @@ class Structure(pn.viewable.Viewer):
             stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"],
         )
         self.pair.param.watch(lambda *_: soon(self.draw), "value")
+        self.pair.link(chosen, value="pair")
         self.age = look.text("", margin=(3, 8), styles={"font-size": "12px"})
         self.source = look.text("", margin=(0, 8, 2, 8), styles={"font-size": "11px", "color": MUTED})
 
@@ -85,6 +92,20 @@ class Structure(pn.viewable.Viewer):
         self.pair.param.update(options=names, value=names[0], visible=len(names) > 1)
         soon(self.draw)
 
+    def on_tap(self, act: Callable[[float], None]) -> None:
+        """Call `act(r)` when the plot is clicked at a distance r."""
+        self.plot.figure.on_event("tap", lambda event: act(float(event.x)))
+
+    def draw_own(self) -> None:
+        """Redraw what the chosen atom adds, and the shell at the chosen distance."""
+        chosen, none = self.chosen, np.zeros(0)
+        rug = chosen.rug() if chosen.ready else none
+        self.plot.set("rug", rug, np.full(len(rug), 0.03 * self.plot.y_range.end))
+        self.plot.set("own", *(chosen.own() if chosen.ready else (none, none)))
+        r, half = chosen.distance, chosen.half_width
+        self.shell.update(visible=r is not None and chosen.ready, left=(r or 0) - half, right=(r or 0) + half)
+        self.plot.push()
+
     def draw(self) -> None:
         """Redraw from the model's latest frame."""
         model = self.model
@@ -92,7 +113,7 @@ class Structure(pn.viewable.Viewer):
         known = model.reference(name)
         none = np.zeros(0)
         far = model.rdf_range
-        self.plot.figure.xaxis.axis_label = f"r ({model.units['length']})"
+        self.plot.label(f"r ({model.units['length']})", "g(r)")
         if known is None:
             self.plot.set("known", none, none)
             self.source.object = "No published g(r) for this system."
@@ -142,6 +163,7 @@ class Meters:
             if name == "temperature":
                 lines = {"target": Line("", MUTED, 1.2, "dashed"), **lines}
             self.plots[name] = LivePlot("time (ps)", "", lines, compact=True, legend=False, key=name)
+            self.plots[name].read_out("now")
 
     def cards(self) -> list[pn.Column]:
         """The four cards, each with the menu that saves its plot in the corner."""
@@ -166,8 +188,7 @@ class Meters:
             mean = f"mean {look.readable(float(recent.mean()))}" if len(recent) > 1 else ""
             value = look.readable(float(y[-1])) if len(y) else "—"
             self.numbers[name].object = look.number(label, value, units[unit], mean)
-            plot.figure.xaxis.axis_label = f"time ({units['time']})"
-            plot.figure.yaxis.axis_label = units[unit]
+            plot.label(f"time ({units['time']})", units[unit])
             plot.set("now", series.time, y)
             if len(y) > 1:
                 plot.limits(x=(series.time[0], max(series.time[-1], series.time[0] + 1e-3)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import panel as pn
-from bokeh.models import BasicTickFormatter, ColumnDataSource, HoverTool, Range1d, Span, WheelZoomTool
+from bokeh.models import BasicTickFormatter, BoxAnnotation, ColumnDataSource, HoverTool, Range1d, Span, WheelZoomTool
 from bokeh.plotting import figure
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -46,6 +46,7 @@ class LivePlot(pn.viewable.Viewer):
         **pane,
     ):
         super().__init__()
+        self._key = key
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0, 1)
         self.figure = figure(
             title=title or None,
@@ -94,6 +95,36 @@ class LivePlot(pn.viewable.Viewer):
         """Draw y = 0."""
         self.figure.add_layout(Span(location=0, dimension="width", line_color=MUTED, line_width=1, line_dash="dotted"))
         return self
+
+    def ticks(self, name: str, color: str) -> LivePlot:
+        """Add a series drawn as short upright strokes."""
+        self.sources[name] = source = ColumnDataSource(
+            {"x": np.zeros(0), "y": np.zeros(0)}, name=f"{name} {self._key}".strip()
+        )
+        self.figure.scatter(
+            "x", "y", source=source, marker="dash", angle=np.pi / 2, size=9, line_color=color, line_alpha=0.8
+        )
+        return self
+
+    def band(self, color: str) -> BoxAnnotation:
+        """An upright band that marks a range of x; hidden at first."""
+        band = BoxAnnotation(left=0, right=0, fill_color=color, fill_alpha=0.35, line_color=color, visible=False)
+        self.figure.add_layout(band)
+        return band
+
+    def read_out(self, name: str) -> LivePlot:
+        """Say the value of a series where the pointer is."""
+        x, y = (axis[0].axis_label for axis in (self.figure.xaxis, self.figure.yaxis))
+        line = next(r for r in self.figure.renderers if r.data_source is self.sources[name])
+        self._reader = HoverTool(renderers=[line], mode="vline", tooltips=[(x, "@x{0.00}"), (y, "@y{0.00}")])
+        self.figure.add_tools(self._reader)
+        return self
+
+    def label(self, x: str, y: str) -> None:
+        """Name the axes anew: quantity and unit."""
+        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = x, y
+        for hover in self.figure.select(HoverTool):
+            hover.tooltips = [(x, hover.tooltips[0][1]), (y, hover.tooltips[1][1])]
 
     def set(self, name: str, x, y) -> None:
         """Replace the data of one series."""

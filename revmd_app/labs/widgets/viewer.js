@@ -45,10 +45,15 @@
     view.model.set('picked', atom ? {atom: atom.index, click: Date.now()} : {click: Date.now()});
     view.touch();
   });
+  view.$pickingInfo.hide();
+  view.mouseOverDisplay = () => {};  // nglview's player and full-screen button, whose icon it fails to find
   me.marks = [[], []];  // numbers of the chosen atom and of those that light up
+  const scale = () => me.marks[0].length ? 0.3 : 0.75;  // the others draw back, or they would hide the chosen ones
   me.mark = marks => {
     me.marks = marks;
-    (me.marked || []).forEach((shown, i) => shown.setSelection(sele(marks[i])));
+    if (!me.component) return;
+    me.marked.forEach((shown, i) => shown.setSelection(sele(marks[i])));
+    if (me.look[0] === 'spacefill' && me.main.repr.radiusScale !== scale()) me.main.setParameters({radiusScale: scale()});
   };
   const sele = numbers => numbers.length ? '@' + numbers.join(',') : 'NONE';
   const marker = (c, kind, numbers, color) => c.addRepresentation('spacefill', Object.assign({sele: sele(numbers), color},
@@ -59,11 +64,11 @@
     c.removeAllRepresentations();
     const options = {colorScheme: colour, multipleBond: 'off'};
     if (colour === 'bfactor') Object.assign(options, {colorScale: COLOUR_SCALE, colorDomain: [0, HOTTEST]});
-    if (kind === 'spacefill') Object.assign(options, {radiusType: 'vdw', radiusScale: 0.75, sphereDetail: 1});
+    if (kind === 'spacefill') Object.assign(options, {radiusType: 'vdw', radiusScale: scale(), sphereDetail: 1});
     if (kind === 'ball+stick') Object.assign(options, me.bonded
       ? {radiusType: 'size', radiusSize: 0.28, aspectRatio: 1.4, bondScale: 0.5} : {radiusType: 'size', radiusSize: 0.6, aspectRatio: 1});
     if (kind === 'point') Object.assign(options, {pointSize: 14, sizeAttenuation: false, useTexture: true, alphaTest: 0.5, edgeBleach: 0});
-    c.addRepresentation(kind, options);
+    me.main = c.addRepresentation(kind, options);
     c.addRepresentation('unitcell', {disablePicking: true});
     me.marked = [marker(c, kind, me.marks[0], CHOSEN), marker(c, kind, me.marks[1], LIT)];
   };

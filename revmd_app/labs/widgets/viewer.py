@@ -33,6 +33,9 @@ HOTTEST = 4.0
 SCALE = ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"]
 """cividis: read alike with and without colour blindness."""
 
+CHOSEN, LIT = "#AA4499", "#E69F00"
+"""Colours of the chosen atom and of those that light up; no element that we draw has them."""
+
 
 def _share() -> Path:
     """Where pip put nglview's JavaScript. Raises `RuntimeError` when it is not there."""
@@ -143,6 +146,8 @@ SETUP = (
     .read_text(encoding="utf-8")
     .replace("COLOUR_SCALE", json.dumps(SCALE))
     .replace("HOTTEST", str(HOTTEST))
+    .replace("CHOSEN", json.dumps(CHOSEN))
+    .replace("LIT", json.dumps(LIT))
 )
 """What runs in the browser; the file says why."""
 
@@ -152,6 +157,7 @@ class AtomsView(pn.viewable.Viewer):
 
     representation = param.Selector(default="Spheres", objects=list(REPRESENTATIONS), doc="How atoms are drawn.")
     colour = param.Selector(default="by element", objects=list(COLOURS), doc="What their colour means.")
+    picked = param.Integer(default=None, allow_None=True, doc="The atom last clicked; None beside the atoms.")
 
     def __init__(self, **params):
         super().__init__(**params)
@@ -164,7 +170,9 @@ class AtomsView(pn.viewable.Viewer):
         self._picture: Picture | None = None
         self._box = np.ones(3)
         self._serial = 0
+        self._marks: list[list[int]] = [[], []]
         self._run(SETUP)
+        self.widget.observe(self._clicked, "picked")
         self.pane = NGLPane(self.widget, sizing_mode="stretch_both", min_height=200, css_classes=["revmd-atoms"])
 
     def _run(self, code: str) -> None:
@@ -174,6 +182,7 @@ class AtomsView(pn.viewable.Viewer):
         """Draw another system: element symbols (N,), molecule numbers (N,), positions (3, N) and box (3,) in nm."""
         self._picture, self._box = draw(species, molecule, positions, box), np.asarray(box)
         self._serial += 1
+        self._marks = [[], []]
         bonded = len(np.unique(molecule)) < len(molecule)
         arguments = f"{self._serial}, {json.dumps(self._picture.pdb)}, {json.dumps(bonded)}"
         self._run(f"this.revmd.load({arguments})")
@@ -193,6 +202,23 @@ class AtomsView(pn.viewable.Viewer):
         buffers = [np.ascontiguousarray(part, dtype="f4").tobytes() for part in parts.values()]
         data = {str(name): i for i, name in enumerate(parts)}
         self.widget.send({"type": "binary_single", "data": data}, buffers=buffers)
+
+    def _clicked(self, change) -> None:
+        """The browser counts atoms in the order of the file; `picked` is in ours."""
+        if "click" not in change["new"] or self._picture is None:
+            return  # nglview's own message, which precedes ours
+        number = change["new"].get("atom")
+        self.picked = None if number is None else int(self._picture.order[number])
+
+    def mark(self, chosen: int | None, lit=()) -> None:
+        """Show the chosen atom, and those that light up, in colours of their own."""
+        if self._picture is None:
+            return
+        place_of = np.argsort(self._picture.order)
+        marks = [[int(place_of[i]) for i in atoms] for atoms in ([] if chosen is None else [chosen], lit)]
+        if marks != self._marks:
+            self._marks = marks
+            self._run(f"this.revmd.mark({json.dumps(marks)})")
 
     @param.depends("representation", "colour", watch=True)
     def _restyle(self) -> None:
