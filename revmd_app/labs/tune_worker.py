@@ -16,6 +16,7 @@ from revmd_app.engine.lattice import Snapshot, to_snapshot
 from revmd_app.engine.simulate import SimulationError, advance, change_settings
 from revmd_app.labs import knobs
 from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.widgets import memory
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.observables.structure import bin_centres, rdf_histogram
 from revmd_app.observables.thermodynamics import kinetic_energy, potential_energy, virial_pressure
@@ -24,6 +25,8 @@ from revmd_app.units import BAR_PER_PRESSURE_UNIT
 
 PICTURES_PER_SECOND = 25.0
 BINS = 160
+MOST_PROGRAMS = 12
+"""Forms and cutoffs whose programs are kept."""
 RECENT = 64
 """Points of the series that go with each frame, so that the page may miss some frames."""
 
@@ -65,6 +68,7 @@ class Simulation:
         self.single += asked["steps_asked"] - before.get("steps_asked", asked["steps_asked"])
         if asked["system"] != before.get("system"):
             self.link.post("busy", "Preparing the liquid …")
+            self._forget_programs()
             self.case = prepared(*asked["system"])
             self.pairs = rdf_pairs(self.case.system)
             self.r_max = float(np.min(np.asarray(self.case.system.box))) / 2
@@ -97,7 +101,7 @@ class Simulation:
     def picture(self) -> None:
         """Some steps, then a frame; an explosion keeps the last good state and waits for a reset."""
         self.single = max(0, self.single - 1)
-        self._warn_of_compilation()
+        compiled = self._warn_of_compilation()
         steps = self.asked["steps"]
         try:
             state, _, report = advance(self.case.system, self.potential, self.settings, self.state, self.key, steps)
@@ -107,13 +111,24 @@ class Simulation:
             return
         self.time += steps * self.asked["dt"]
         self.show(state)
+        if compiled:
+            memory.give_back()
 
-    def _warn_of_compilation(self) -> None:
+    def _warn_of_compilation(self) -> bool:
         """A program is compiled anew for another form, cutoff or system: say so, it takes seconds."""
         structure = (self.asked["system"], jax.tree.structure(self.potential))
-        if structure not in self.known:
-            self.known.add(structure)
-            self.link.post("busy", "Compiling the simulation for this potential …")
+        if structure in self.known:
+            return False
+        if len(self.known) >= MOST_PROGRAMS:
+            self._forget_programs()
+        self.known.add(structure)
+        self.link.post("busy", "Compiling the simulation for this potential …")
+        return True
+
+    def _forget_programs(self) -> None:
+        """Programs of a system that is left would fill the memory; those that come back are read from the cache."""
+        self.known.clear()
+        jax.clear_caches()
 
     def _explode(self, why: str) -> None:
         self.exploded = True

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.widgets import memory
 
 NICENESS = 5
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
@@ -93,6 +94,7 @@ def _child(connection, task: str, request) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the page's; it ends us
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    memory.one_heap()
     _prepare_jax()
     link = Link(connection)
     try:
