@@ -16,6 +16,25 @@ Parameters are named as in the table of estimators ("sigma", "ReactionField.char
     rows     one dictionary an estimator and parameter: value, value_error, gradient, standard_error, explicit,
              explicit_error, response, response_error, seconds, compile_seconds, peak_bytes, force_evaluations,
              replicas, refused (the reason, in place of all others), samples (the gradient of each replica)
+
+The studies choose lengths of their own, so that each takes about a minute; a request's optional "study" changes them
+(the keys are those of each study's defaults). What `result` holds:
+
+`growth`: the walk back in time.
+    steps, time        how far back
+    parameters         names
+    mu, mu_low, mu_high, lam    |dL/dv| (geometric mean over trajectories, one standard deviation of the log to either
+                       side) and |dL/dx|; None where a norm is zero
+    curves             |dL/dv| of single trajectories, 16 at most
+    gradient, gradient_error, gradient_spread    by name: dL/dtheta gathered up to this far back
+    fit                slope and error (1/ps), from, to (ps), intercept (log |dL/dv| at 0); None when nothing can be fit
+    lyapunov           slope, error, how, time, log_growth of two trajectories that part; None until it is known
+    marker             by name: steps, time, why: where to cut
+    paper_steps        200
+`truncation`: the gradient against how far each sample's influence is followed.
+    rows               truncate (steps), time; by name: mean, error, spread (over runs), bias, bias_error
+    reference          gradient, error (by name), how
+    best               by name: the length of least root mean square error of one run
 """
 
 from __future__ import annotations
@@ -26,6 +45,7 @@ import jax
 
 from revmd_app.gradients import Experiment, compare_iter, plain
 from revmd_app.gradients.losses import make_experiment as experiment_of
+from revmd_app.gradients.studies import STUDIES, Question
 from revmd_app.labs import knobs
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.systems.case import Case
@@ -34,7 +54,7 @@ from revmd_app.systems.prepare import prepared
 
 def run(link: Link, request: dict[str, Any]) -> None:
     """Compare estimators, one replica of each in turn."""
-    _post(link, "run", [], 0, 1, "preparing the liquid")
+    _post(link, "run", 0, 1, "preparing the liquid", rows=[])
     case = prepared(*request["system"])
     potential = knobs.turned(case.potential, request["values"])
     steps = compare_iter(
@@ -48,7 +68,29 @@ def run(link: Link, request: dict[str, Any]) -> None:
     )
     for progress in steps:
         message = progress.message.replace("_", " ")
-        _post(link, "run", plain(progress.rows()), progress.done, progress.total, message, progress.left)
+        _post(link, "run", progress.done, progress.total, message, progress.left, rows=plain(progress.rows()))
+
+
+def growth(link: Link, request: dict[str, Any]) -> None:
+    """How the cotangent grows on its way back, and the Lyapunov exponent."""
+    study(link, "growth", request)
+
+
+def truncation(link: Link, request: dict[str, Any]) -> None:
+    """Bias and spread against the length of the truncation."""
+    study(link, "truncation", request)
+
+
+def study(link: Link, task: str, request: dict[str, Any]) -> None:
+    """Run one of the studies and post each of its steps."""
+    _post(link, task, 0, 1, "preparing the liquid", result={})
+    case = prepared(*request["system"])
+    potential = knobs.turned(case.potential, request["values"])
+    question = Question(case, potential, request["loss"], request.get("formula", ""))
+    for step in STUDIES[task](question, request.get("study")):
+        _post(link, task, step.done, step.total, step.message, step.left, result=plain(step.result))
+        if link.cancelled():
+            return
 
 
 def make_experiment(case: Case, request: dict[str, Any]) -> Experiment:
@@ -58,5 +100,5 @@ def make_experiment(case: Case, request: dict[str, Any]) -> Experiment:
     )
 
 
-def _post(link: Link, task: str, rows, done: int, total: int, message: str, left: float | None = None) -> None:
-    link.post("progress", {"task": task, "rows": rows, "done": done, "total": total, "message": message, "left": left})
+def _post(link: Link, task: str, done: int, total: int, message: str, left: float | None = None, **found) -> None:
+    link.post("progress", {"task": task, "done": done, "total": total, "message": message, "left": left, **found})
