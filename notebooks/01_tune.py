@@ -313,17 +313,11 @@ lab = notebook.lab("tune")
 lab
 
 # %% [markdown]
-# The lab is an object like any other: `lab.model` holds its parameters. Set one, and look at the lab above.
+# The lab is an object like any other, and `lab.model` holds its parameters. Set one, say
+# `lab.model.temperature = 120.0`, and look at the lab above. `notebook.stop()` ends its simulation.
 
 # %%
-lab.model.temperature = 120.0
-lab.model.configuration()
-
-# %% [markdown]
-# `notebook.stop()` ends the lab's simulation; running its cell again starts it anew.
-
-# %%
-notebook.stop()
+print(f"{lab.model.liquid}, {lab.model.form}, {lab.model.temperature} K; knobs: {lab.model.values}")
 
 # %% [markdown]
 # ## Exercises

@@ -10,15 +10,9 @@ Scripts and styles come out of the installed packages and into the page, so a no
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-LABS = {
-    "tune": "revmd_app.labs.tune:TuneLab",
-    "rewind": "revmd_app.labs.rewind:RewindLab",
-    "gradients": "revmd_app.labs.gradients:GradientsLab",
-}
-LEAST_WIDTH = 1080
+LEAST_WIDTH = 1184
 """Pixels below which a lab scrolls sideways: JupyterLab's file browser takes a third of a laptop's window."""
 _shown: dict[str, Any] = {}
 """The running lab of each name: running a cell again ends the former one and its simulation."""
@@ -45,11 +39,13 @@ def lab(name: str, **configuration: Any):
     Labs: "tune", "rewind", "gradients". A lab of the same name that still runs in this kernel is ended first. Raises
     `ValueError` for an unknown name, parameter or value.
     """
-    if name not in LABS:
-        raise ValueError(f"there is no lab '{name}'; there are {', '.join(LABS)}.")
+    from revmd_app import app
+
+    names = [entry.name for entry in app.LABS]
+    if name not in names:
+        raise ValueError(f"there is no lab '{name}'; there are {', '.join(names)}.")
     stop(name)
-    module, kind = LABS[name].split(":")
-    made = getattr(importlib.import_module(module), kind)()
+    made = app.build(name)
     made.model.configure(configuration)
     made.__panel__().min_width = LEAST_WIDTH
     made.start()
