@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from revmd_app.potentials import PAIR_FORMS, Expression, LennardJones, Parameter, Potential, RadialForm, Sum
+from revmd_app.potentials.base import radial_curve
 from revmd_app.systems.case import Case
 
 TYPED = "Typed formula"
@@ -133,16 +134,12 @@ def spell(name: str) -> str:
     return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
 
 
-@eqx.filter_jit
 def curve(pair, r):
     """(u, -du/dr) of a pair form with its truncation, in kJ/mol and kJ/mol/nm, at distances r (nm)."""
-    import jax
-
-    u, slope = jax.jvp(pair.truncated_energy, (r,), (jnp.ones_like(r),))
+    u, slope, _ = radial_curve(pair, r)
     return u, -slope
 
 
-@eqx.filter_jit
 def bare_curve(pair, r):
     """u(r) before truncation, kJ/mol."""
-    return pair.pair_energy(r)
+    return radial_curve(pair, r)[2]

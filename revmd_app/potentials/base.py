@@ -253,3 +253,28 @@ class PairPotential(Potential):
                 f"cutoff {self.cutoff:.3g} nm exceeds half the box ({shortest / 2:.3g} nm): the minimum image is "
                 "ambiguous; use a larger box or a smaller cutoff."
             )
+
+
+def radial_curve(potential: PairPotential, r) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(u, du/dr, bare u) at distances r (nm): with the truncation and, last, without; in the precision of r.
+
+    One program for each form and truncation: neither another cutoff nor another parameter compiles it again.
+    """
+    r = jnp.asarray(r)
+    curves = _radial_curve(_with_cutoff(potential._in(r.dtype), 1.0), jnp.asarray(potential.cutoff, r.dtype), r)
+    return tuple(np.asarray(values) for values in curves)
+
+
+@eqx.filter_jit
+def _radial_curve(potential, cutoff, r):
+    potential = _with_cutoff(potential, cutoff)
+    u, slope = jax.jvp(potential.truncated_energy, (r,), (jnp.ones_like(r),))
+    return u, slope, potential.pair_energy(r)
+
+
+def _with_cutoff(potential: PairPotential, cutoff) -> PairPotential:
+    """A copy whose cutoff may be traced, good for its radial functions only: elsewhere the cutoff is a plain number."""
+    leaves, structure = jax.tree.flatten(potential)
+    copy = jax.tree.unflatten(structure, leaves)
+    object.__setattr__(copy, "cutoff", cutoff)
+    return copy

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from revmd_app.checks import check_number
-from revmd_app.potentials.base import PairPotential, Parameter
+from revmd_app.potentials.base import PairPotential, Parameter, radial_curve
 from revmd_app.potentials.formula import evaluate, formula_parameters, parse, to_latex
 
 KNOWN: dict[str, tuple[float, str, str]] = {
@@ -122,7 +121,7 @@ def check_radial(potential: PairPotential, r_grid=None, min_barrier: float = MIN
     if r.size < 3 or not np.all(np.diff(r) > 0) or not r[0] > 0:
         raise ValueError("r_grid needs three increasing positive distances (nm) or more below the cutoff.")
     for dtype in (np.float64, np.float32):
-        u, slope = _curve(potential, jnp.asarray(r, dtype=dtype))
+        u, slope, _ = radial_curve(potential, r.astype(dtype))
         bad = r[~(np.isfinite(u) & np.isfinite(slope))]
         if bad.size:
             precision = "" if dtype == np.float64 else " in single precision"
@@ -130,14 +129,8 @@ def check_radial(potential: PairPotential, r_grid=None, min_barrier: float = MIN
                 f"the energy or its slope is not a finite number{precision} from r = {bad[0]:.3g} to {bad[-1]:.3g} nm: "
                 "look for a division by zero, a root or logarithm of a negative number, or too high a power."
             )
-    u, slope = _curve(potential, jnp.asarray(r))
+    u, slope, _ = radial_curve(potential, r)
     return _collapse(r, u, slope, min_barrier)
-
-
-def _curve(potential, r):
-    """(u, u') as NumPy arrays in the precision of r."""
-    u, slope = jax.jvp(potential._in(r.dtype).truncated_energy, (r,), (jnp.ones_like(r),))
-    return np.asarray(u), np.asarray(slope)
 
 
 def _collapse(r, u, slope, min_barrier) -> str | None:
