@@ -185,7 +185,7 @@ def _measure_systems(systems, stages, plan, results, progress, folder: Path, qui
     first = next(iter(systems), None)
     if "memory" in stages:
         progress.enter("memory")
-        lengths = {method: steps[:2] for method, steps in LENGTHS.items()} if quick else LENGTHS
+        lengths = {method: steps[: 2 if quick else None] for method, steps in LENGTHS.items()}
         results.growth += grow(problems[first], lengths, progress)
         progress.leave()
     if "start-up" in stages:

@@ -48,7 +48,8 @@ class Worker:
         core = max(os.sched_getaffinity(0)) if single and hasattr(os, "sched_getaffinity") else None
         threads = 1 if single else usable_cores()
         # Appended, so that another interpreter's own packages come first; it takes only revmd itself from here.
-        bootstrap = "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+        bootstrap = "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
+        bootstrap += "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
         root = str(Path(revmd_app.__file__).resolve().parent.parent)
         command = [python, "-c", bootstrap, root, f"revmd_app.bench.peers.{MODULES[contender]}"]
         command += ["--problem", str(problem), "--threads", str(threads)]
@@ -129,8 +130,8 @@ def environment(single: bool, cache: Path | None = None) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")}
     env |= {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if single:
-        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-        env |= {name: "1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")}
+        env["XLA_FLAGS"] = " ".join(processor.flags())
+        env |= dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS"), "1")
     if cache is not None:
         env |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         env["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
@@ -214,7 +215,8 @@ def _prepared(contest: Contest, worker: Worker, programs: list[str], plan: Plan,
                 known = worker.ask("prepare", program=program, steps=steps) if steps else known
             row.compile_seconds, row.note = known.get("compile_seconds"), known.get("note", "")
             if known.get("too_large"):
-                row.status, row.why = "not run", f"{plan.gradient_steps} steps would need {row.bytes / 1e9:,.0f} GB."
+                need = (row.bytes or 0) / 1e9
+                row.status, row.why = "not run", f"{plan.gradient_steps} steps would need {need:,.0f} GB."
                 continue
             row.bytes, row.steps = known.get("bytes"), steps
             if program.startswith("forward"):

@@ -171,7 +171,9 @@ _PARTS = {
 }
 
 
-def _revive(kind, values: dict[str, Any]):
+def _revive(kind, values: Any):
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is made of named values")
     known = {f.name for f in dataclasses.fields(kind)}
     revived = {}
     for name, value in values.items():

@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str]]
+    rows: Sequence[Sequence[str]]
     remarks: Sequence[str] = ()
 
 
@@ -55,7 +55,7 @@ def tables(results: Results) -> list[Table]:
     return [table for table in found if table.rows or table.remarks]
 
 
-def _goals(results: Results) -> list[Sequence[str]]:
+def _goals(results: Results) -> Sequence[Sequence[str]]:
     rows = []
     for goal in goals(results):
         value = f"{goal.value:.3g} {goal.unit}".strip() if goal.value is not None else "–"

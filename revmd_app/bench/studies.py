@@ -44,8 +44,9 @@ def first_steps(contest: Contest, problem: Path, say: Say, jax_md_python: str = 
         with tempfile.TemporaryDirectory(prefix="revmd-bench-") as cache:
             repeats = 1 if contender == OPENMM else 2
             seconds = [_to_first_step(contender, problem, way, python, Path(cache)) for _ in range(repeats)]
-        if None not in seconds:
-            found.append(Start(contender, contest.system, *seconds))
+        cold, warm = seconds[0], seconds[-1] if repeats > 1 else None
+        if cold is not None:
+            found.append(Start(contender, contest.system, cold, warm))
     return found
 
 

@@ -28,9 +28,10 @@ METHOD = f"""\
 * **Same run.** Each engine is a process of its own that waits, idle, until it is told to take its turn. Turns are
   interleaved in rounds, so that a machine that becomes slower slows all alike. Tables give medians over rounds; a ratio
   is the median of the ratios within rounds. Turns of more than 1.5 s are taken in every third round.
-* **One core.** All processes are bound to the same core, with one thread each (XLA: `--xla_cpu_multi_thread_eigen=false`
-  and a pool of one; OpenMM: `Threads=1`). CPU time is that of all threads of the process; ratios use it. Tables that
-  name several cores have none of these limits, and ratios of wall time.
+* **One core.** All processes are bound to the same core, with one thread each (XLA:
+  `--xla_cpu_multi_thread_eigen=false`, a pool of one, and 512-bit vectors where the processor has them, for every
+  contender that uses XLA; OpenMM: `Threads=1`). CPU time is that of all threads of the
+  process; ratios use it. Tables that name several cores have none of these limits, and ratios of wall time.
 * **Forward** is plain stepping, without measuring anything. **Gradient** is value and gradient of the mean potential
   energy, sampled every 20 steps of a run of {GRADIENT_STEPS}, in every parameter of the potential; fewer steps where
   the method would need more than 4 GB. Its forward run, against which the cost is held, computes the same loss.
@@ -43,11 +44,11 @@ CAVEATS = """\
 * revmd and jax-md compute forces in single precision, and so does OpenMM's CPU platform; but revmd keeps positions and
   velocities as 64-bit integers, which the others do not. That costs it time and buys exact reversal.
 * OpenMM computes a force-shifted energy only as a custom force, which its CPU platform evaluates more slowly than its
-  own nonbonded force. The rows "its own force" switch Lennard-Jones and leave the reaction field unshifted instead; revmd
-  then computes exactly that. OpenMM is at home on GPUs and with thousands of atoms and Ewald sums; none of that is
-  measured here. It is not differentiable.
-* jax-md writes energies and differentiates them, in exchange for generality; revmd's pair forces are written out. jax-md
-  may sum over all pairs, a dense or a sparse neighbour list: each is tried and the fastest taken. Its neighbour list has
+  own nonbonded force. The rows "its own force" switch Lennard-Jones and leave the reaction field unshifted instead;
+  revmd then computes exactly that. OpenMM is at home on GPUs and with many thousands of atoms and Ewald sums; none of
+  that is measured here. It is not differentiable.
+* jax-md writes energies and differentiates them, in exchange for generality; revmd's pair forces are written out.
+  jax-md may sum over all pairs, a dense or a sparse neighbour list: each is tried and the fastest taken. Its list has
   the skin of revmd's. Its gradient is `jax.grad` through its own steps, neighbour list included.
 * `jax.grad` and checkpoints of revmd's own steps sum over all pairs, since JAX cannot go back through the rebuilding of
   revmd's list; from 500 atoms on part of the difference is the list.

@@ -41,7 +41,7 @@ class Energy:
 
     def __init__(self, problem: Problem, hamiltonian: str, way: str):
         self.problem, self.hamiltonian, self.way = problem, hamiltonian, way
-        self.real = jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
+        self.real = jnp.result_type(float).type
         meta, arrays = problem.meta, problem.arrays
         self.box = jnp.asarray(arrays["box"], self.real)
         self.displacement, self.shift = space.periodic(self.box)
@@ -247,7 +247,7 @@ class JaxMd:
         began = time.perf_counter()
         arguments = (run.parameters, run.state, neighbours)
         compiled = jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile()
-        memory = compiled.memory_analysis()
+        memory: Any = compiled.memory_analysis()
         need = memory.temp_size_in_bytes + memory.output_size_in_bytes + memory.argument_size_in_bytes
         known = {"compile_seconds": time.perf_counter() - began, "bytes": int(need), "note": run.energy.way}
         if need > STORE_LIMIT:

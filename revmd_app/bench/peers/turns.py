@@ -97,7 +97,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def play(make: Callable[[], Contender]) -> None:
-    """Answer requests until the input ends. Standard output is kept for answers: what libraries print goes to errors."""
+    """Answer requests until the input ends. Standard output is for answers: what libraries print goes to errors."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     try:
