@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import revmd_app
+from revmd_app import processor
 from revmd_app.bench.records import Agreement, Contest, Row, usable_cores
 
 OURS, JAX_MD, OPENMM = "revmd", "jax-md", "OpenMM"

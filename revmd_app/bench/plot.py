@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from revmd_app.bench.contest import JAX_MD, OPENMM, OURS
@@ -11,8 +12,9 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#AA4
 FORWARD = {
     (OURS, "forward shifted"): ("revmd", BLUE),
     (OPENMM, "forward shifted"): ("OpenMM, custom force", GREEN),
-    (OPENMM, "forward built-in"): ("OpenMM, its own force", "#7fceb9"),
     (JAX_MD, "forward shifted"): ("jax-md", ORANGE),
+    (OURS, "forward built-in"): ("revmd, switched", "#7fb8d8"),
+    (OPENMM, "forward built-in"): ("OpenMM, its own force, switched", "#7fceb9"),
 }
 GRADIENTS = {
     (OURS, "gradient reversible"): ("revmd, reversible", BLUE),
@@ -36,7 +38,7 @@ def draw(results: Results, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ValueError("--plot needs matplotlib: pip install 'revmd[bench]' brings it.") from error
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 5), layout="constrained")
     axes = figure.subplots(1, 3 if results.growth else 2)
     _bars(axes[0], contests, FORWARD, "Forward, µs a step (one core)")
     _bars(axes[1], contests, GRADIENTS, "Value and gradient, µs a step (one core)")
@@ -58,7 +60,8 @@ def _bars(axis, contests: list[Contest], kinds, title: str) -> None:
         bars = axis.bar(places, heights, width, color=colour, label=label)
         axis.bar_label(bars, fmt=_short, fontsize=7, padding=1, rotation=90 if len(contests) > 2 else 0)
     axis.set_yscale("log")
-    axis.margins(y=0.18)
+    low, high = axis.get_ylim()
+    axis.set_ylim(10 ** math.floor(math.log10(low)), 2.5 * high)
     axis.set_xticks(range(len(contests)), [contest.system for contest in contests])
     _dress(axis, title)
 
@@ -73,8 +76,7 @@ def _memory(axis, results: Results) -> None:
         axis.plot([n for n, _ in points], [size / 1e6 for _, size in points], "o-", color=colour, label=label)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_xlabel("steps of the run")
-    _dress(axis, "Memory of a gradient, MB")
+    _dress(axis, "Memory of a gradient, MB, against the steps of the run")
 
 
 def _dress(axis, title: str) -> None:
@@ -83,4 +85,4 @@ def _dress(axis, title: str) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#e6eaf0", zorder=0)
     axis.set_axisbelow(True)
-    axis.legend(fontsize=7, frameon=False, loc="upper left")
+    axis.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)

@@ -25,6 +25,8 @@ GRADIENT_NAMES = {
     (OURS, "gradient reverse_mode"): "jax.grad of the same steps",
     (JAX_MD, "gradient reverse_mode"): "jax.grad of jax-md's steps",
 }
+BUSY = 0.7
+"""Load before the start from which on the machine was not idle."""
 TRUNCATIONS = {"shifted": "force-shifted", "built-in": "switched"}
 
 
@@ -111,9 +113,8 @@ def _agreement(contest: Contest) -> Table:
             a.contender,
             TRUNCATIONS[a.hamiltonian],
             f"{a.energy:.4f}",
-            f"{a.energy_error:.1e}",
-            f"{a.force_error:.1e}",
-            "agrees" if a.agrees else "differs",
+            *(("–", "–") if a.contender == OURS else (f"{a.energy_error:.1e}", f"{a.force_error:.1e}")),
+            "the reference" if a.contender == OURS else "agrees" if a.agrees else "differs",
         )
         for a in contest.agreement
     ]
@@ -215,6 +216,8 @@ def page(results: Results, picture: str | None = None) -> str:
     """The whole page."""
     parts = [text.HEAD.format(command=results.command, machine=machine_line(results))]
     parts += [] if results.complete else [text.INTERRUPTED]
+    busy = (results.machine["load_at_start"] or 0) > BUSY
+    parts += [text.BUSY] if busy else []
     parts += [f"![{text.PICTURE}]({picture})"] if picture else []
     for table in tables(results):
         parts.append(f"## {table.title}")

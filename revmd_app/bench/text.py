@@ -15,6 +15,8 @@ This page is written by one command, and every number on it comes from that run:
 {machine}.
 """
 INTERRUPTED = "**The run was interrupted: what is missing here was not measured.**"
+BUSY = """\
+**The machine was not idle when this run began: wall times are too long, and CPU times and ratios blurred.**"""
 PICTURE = "Forward and gradient cost of each engine, and memory against the length of a run"
 METHOD = f"""\
 ## How it is measured
