@@ -35,6 +35,27 @@ The studies choose lengths of their own, so that each takes about a minute; a re
     rows               truncate (steps), time; by name: mean, error, spread (over runs), bias, bias_error
     reference          gradient, error (by name), how
     best               by name: the length of least root mean square error of one run
+`cost`: bytes and seconds against the length.
+    rows               method, n_steps, bytes, seconds (None: not run), timed, extrapolated (bytes off a straight line,
+                       not from XLA), why (it was not run or compiled)
+    limits             bytes that Binder offers: [least, most];  crossing: by method, steps at which it needs the least
+    sample_every, atoms
+`scatter`: both gradients over a grid ("study": {"grid": {knob key: values}}; `studies.default_grid` gives the default).
+    points             values ({knob key: value}), loss, loss_error; by name: reversible, reversible_error, reweighting,
+                       reweighting_error;  points_total
+    truncate           steps that the reversible gradient looks back
+    fit                by name: pearson, low, high (95 %), slope, intercept, points;  failed: values, why
+`away`: reweighting away from the point ("study": {"knob": knob key, "factors": [...], "direct": [...]}).
+    knob, name, at, samples
+    points             factor, value, ess, ess_fraction, loss, loss_error, gradient, gradient_error
+    direct             factor, value, loss, loss_error, gradient, gradient_error of simulations at these points
+                       (None, and why, where one failed)
+    trusted            [least, greatest factor] with at least a tenth of the samples; None when there is none
+`snapshots`: the loss of each snapshot against the loss of the average.
+    rows               of ("average", "snapshots", "bias", "variance"), value, value_error; by name: gradient,
+                       gradient_error
+    identity           difference, variance, relative;  exact;  sentence;  samples
+    against            samples, average, snapshots, average_error, snapshots_error
 """
 
 from __future__ import annotations
@@ -79,6 +100,26 @@ def growth(link: Link, request: dict[str, Any]) -> None:
 def truncation(link: Link, request: dict[str, Any]) -> None:
     """Bias and spread against the length of the truncation."""
     study(link, "truncation", request)
+
+
+def cost(link: Link, request: dict[str, Any]) -> None:
+    """Memory and time against the length."""
+    study(link, "cost", request)
+
+
+def scatter(link: Link, request: dict[str, Any]) -> None:
+    """Reversible against reweighting over a grid of parameters."""
+    study(link, "scatter", request)
+
+
+def away(link: Link, request: dict[str, Any]) -> None:
+    """Reweighting away from where the samples were drawn."""
+    study(link, "away", request)
+
+
+def snapshots(link: Link, request: dict[str, Any]) -> None:
+    """The loss of each snapshot against the loss of the average."""
+    study(link, "snapshots", request)
 
 
 def study(link: Link, task: str, request: dict[str, Any]) -> None:

@@ -21,10 +21,12 @@ from revmd_app.gradients.estimate import flat_leaves, standard_error
 from revmd_app.gradients.studies.question import Clock, Question, Step, by_system, chosen, keys_of, repeated
 from revmd_app.systems.case import Case
 
-LIQUID = {"grid": None, "steps": 4000, "sample_every": 100, "truncate": 200, "repeats": 2}
+LIQUID = {"grid": None, "steps": 6000, "sample_every": 150, "truncate": 300, "repeats": 2}
 WATER = {"grid": None, "steps": 2000, "sample_every": 100, "truncate": 200, "repeats": 2}
-SPREADS = {"sigma": 0.04, "epsilon": 0.3, "charge": 0.08}
+SPREADS = {"sigma": 0.03, "epsilon": 0.2, "charge": 0.06}
 """How far the grid goes to either side of a parameter, relative to it."""
+EQUILIBRATION = 1500
+"""Steps at every point before its run: the start belongs to other parameters."""
 MAX_POINTS = 400
 BOOTSTRAPS = 2000
 
@@ -79,7 +81,7 @@ def scatter(question: Question, given: Mapping[str, Any] | None = None) -> Itera
     if not 2 <= len(sets) <= MAX_POINTS:
         raise ValueError(f"a grid of {len(sets)} points is not useful: give it from 2 to {MAX_POINTS} points.")
     steps, every, cut, repeats = (options[name] for name in ("steps", "sample_every", "truncate", "repeats"))
-    experiment = question.experiment(steps, every)
+    experiment = question.experiment(steps, every, EQUILIBRATION)
     leaves = [np.asarray(flat_leaves(with_parameters(question.potential, values))) for values in sets]
     walker = Backward(experiment, question.potential, reach=cut, lead=cut)
     clock = Clock(repeated(repeats * walk_work(experiment, cut, cut), len(sets)))
