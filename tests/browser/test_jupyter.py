@@ -65,12 +65,13 @@ def jupyter(programs, repository, tmp_path_factory):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    log = tmp_path_factory.mktemp("jupyter") / "log.txt"
+    folder = tmp_path_factory.mktemp("jupyter")
+    log, own = folder / "log.txt", {"JUPYTER_CONFIG_DIR": str(folder), "IPYTHONDIR": str(folder)}  # nobody's workspace
     command = [programs / "jupyter-lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--ServerApp.base_url={PREFIX}", f"--IdentityProvider.token={TOKEN}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # for the tests' hands only
     with log.open("w") as out:
-        server = subprocess.Popen(command, cwd=repository, env=_with_path(programs), stdout=out, stderr=out)
+        server = subprocess.Popen(command, cwd=repository, env={**_with_path(programs), **own}, stdout=out, stderr=out)
     address = f"http://localhost:{port}{PREFIX}"
     try:
         _wait_for(server, f"{address}api", log)
