@@ -277,3 +277,14 @@ def test_memory_of_a_family():
             parent.communicate(b"\n", timeout=30)
     with pytest.raises(OSError, match="cannot be read"):
         resident.of(parent.pid, "gone")
+
+
+def test_a_part_that_fails_leaves_the_others(tmp_path, monkeypatch, capsys):
+    def refused(*_):
+        raise ValueError("argon 108 could not be prepared: no reason.")
+
+    monkeypatch.setattr(command, "_problem", refused)
+    path = tmp_path / "bench.json"
+    assert command.main(["--quick", "--json", str(path)]) == 0
+    assert Results.load(path).problems == ["argon-108: argon 108 could not be prepared: no reason."]
+    assert "no reason" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -10,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from revmd_app.bench import report
-from revmd_app.bench.contest import Plan, hold
+from revmd_app.bench.contest import Plan, WorkerError, hold
 from revmd_app.bench.records import Contest, Results, begin, usable_cores
 from revmd_app.bench.studies import LENGTHS, first_steps, grow
 
@@ -167,37 +168,45 @@ def measure(options, results: Results) -> None:
         if app:
             from revmd_app.bench.laboratory import measure_app
 
-            progress.enter("app")
-            results.app = measure_app(progress, quick=options.quick)
-            progress.leave()
+            with _stage("app", progress, results):
+                results.app = measure_app(progress, quick=options.quick)
     finally:
         progress.close()
+
+
+@contextlib.contextmanager
+def _stage(name: str, progress: Progress, results: Results) -> Iterator[None]:
+    """A part that may fail without taking the others with it: the reason is kept in `Results.problems`."""
+    progress.enter(name)
+    try:
+        yield
+    except (WorkerError, ValueError, OSError) as error:
+        results.problems.append(f"{name}: {error}")
+        progress(f"failed: {error}")
+    progress.leave()
 
 
 def _measure_systems(systems, stages, plan, results, progress, folder: Path, quick: bool) -> None:
     problems = {}
     for name, (kind, n, _) in systems.items():
-        progress.enter(name)
-        progress("preparing the liquid")
-        problems[name] = _problem(kind, n, folder)
-        _contest(results, name, problems[name], plan, progress)
-        progress.leave()
-    first = next(iter(systems), None)
-    if "memory" in stages:
-        progress.enter("memory")
-        lengths = {method: steps[: 2 if quick else None] for method, steps in LENGTHS.items()}
-        results.growth += grow(problems[first], lengths, progress)
-        progress.leave()
-    if "start-up" in stages:
-        progress.enter("start-up")
-        results.starts += first_steps(results.contests[0], problems[first], progress, plan.jax_md_python)
-        progress.leave()
+        with _stage(name, progress, results):
+            progress("preparing the liquid")
+            problems[name] = _problem(kind, n, folder)
+            _contest(results, name, problems[name], plan, progress)
+    first = next(iter(problems), None)
+    if "memory" in stages and first:
+        with _stage("memory", progress, results):
+            lengths = {method: steps[: 2 if quick else None] for method, steps in LENGTHS.items()}
+            grow(problems[first], lengths, results.growth, progress)
+    if "start-up" in stages and first:
+        with _stage("start-up", progress, results):
+            first_steps(results.contests[0], problems[first], results.starts, progress, plan.jax_md_python)
     for stage in [stage for stage in stages if stage.endswith("all cores")]:
-        progress.enter(stage)
         name = stage.partition(",")[0]
         everything = dataclasses.replace(plan, single=False, gradients=False, rounds=min(plan.rounds, 5))
-        _contest(results, name, problems[name], everything, progress)
-        progress.leave()
+        with _stage(stage, progress, results):
+            if name in problems:
+                _contest(results, name, problems[name], everything, progress)
 
 
 def _contest(results: Results, name: str, problem: Path, plan: Plan, progress: Progress) -> None:

@@ -195,9 +195,11 @@ def hold(contest: Contest, problem: Path, plan: Plan, say: Say) -> None:
             forces = _forces(worker, FORWARD[contender], problem, say)
             reference = reference or forces
             contest.agreement += _agreement(contender, forces, reference)
-        _rounds(entries, plan, say)
-        for entry in entries:
-            _conclude(entry, entries, plan.single)
+        try:
+            _rounds(entries, plan, say)
+        finally:  # Ctrl-C keeps the rounds that were made
+            for entry in entries:
+                _conclude(entry, entries, plan.single)
 
 
 def _prepared(contest: Contest, worker: Worker, programs: list[str], plan: Plan, say: Say) -> list[Entry]:

@@ -143,6 +143,7 @@ class Results:
     starts: list[Start] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     app: App | None = None
+    problems: list[str] = field(default_factory=list)  # what could not be measured, a sentence each
     complete: bool = False
 
     def save(self, path: Path) -> None:

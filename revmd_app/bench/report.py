@@ -54,6 +54,8 @@ def tables(results: Results) -> list[Table]:
         found.append(Table(title, ("engine", "nothing compiled yet, s", "compiled before, s"), rows))
     if results.app is not None:
         found += app_tables(results.app)
+    if results.problems:
+        found.append(Table("What could not be measured", (), [], results.problems))
     return [table for table in found if table.rows or table.remarks]
 
 

@@ -19,21 +19,21 @@ LENGTHS = {
 JAX_MD_WAY = "sparse list"
 
 
-def grow(problem: Path, lengths: dict[str, tuple[int, ...]], say: Say) -> list[Growth]:
-    """Bytes that the gradient by each method reserves, against the length of the run."""
-    found = []
+def grow(problem: Path, lengths: dict[str, tuple[int, ...]], found: list[Growth], say: Say) -> None:
+    """Bytes that the gradient by each method reserves, against the length of the run, added to `found`."""
     with Worker(OURS, problem, single=True) as worker:
         for method, steps in lengths.items():
             for n in steps:
                 say(f"memory of {n:,} steps, {method}")
                 known = worker.ask("prepare", program=f"gradient {method}", steps=n)
                 found.append(Growth(method, n, known["bytes"]))
-    return found
 
 
-def first_steps(contest: Contest, problem: Path, say: Say, jax_md_python: str = sys.executable) -> list[Start]:
-    """Seconds from the start of a process to its first step, with an empty and with a filled compile cache."""
-    found = []
+def first_steps(
+    contest: Contest, problem: Path, found: list[Start], say: Say, jax_md_python: str = sys.executable
+) -> None:
+    """Seconds from the start of a process to its first step, with an empty and with a filled compile cache, added to
+    `found`."""
     for contender in MODULES:
         say(f"first step of {contender}")
         row = contest.row(contender, "forward shifted")
@@ -47,7 +47,6 @@ def first_steps(contest: Contest, problem: Path, say: Say, jax_md_python: str = 
         cold, warm = seconds[0], seconds[-1] if repeats > 1 else None
         if cold is not None:
             found.append(Start(contender, contest.system, cold, warm))
-    return found
 
 
 def _to_first_step(contender: str, problem: Path, way: str, python: str, cache: Path) -> float | None:
