@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--jax-md-python", default=sys.executable, metavar="PYTHON", help="an interpreter that has jax-md, if not this"
     )
+    p.add_argument("--openmm-platform", default="CPU", choices=("CPU", "Reference"), help="of OpenMM (default CPU)")
     return p
 
 
@@ -159,7 +160,8 @@ def measure(options, results: Results) -> None:
         stages |= {f"{name}, all cores": SECONDS["all cores"] for name in ON_ALL_CORES if name in systems}
     stages |= {"app": SECONDS["app"]} if app else {}
     progress = Progress(stages)
-    plan = Plan(rounds=options.rounds or 9, jax_md_python=options.jax_md_python)
+    peers = {"jax_md_python": options.jax_md_python, "openmm_platform": options.openmm_platform}
+    plan = Plan(rounds=options.rounds or 9, **peers)
     if options.quick:
         plan = dataclasses.replace(plan, rounds=options.rounds or 3, gradient_steps=20, turn=0.05)
     try:

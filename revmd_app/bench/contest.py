@@ -43,7 +43,16 @@ class WorkerError(RuntimeError):
 class Worker:
     """A contender's process and the line to it."""
 
-    def __init__(self, contender: str, problem: Path, *, single: bool, python: str = sys.executable, cache=None):
+    def __init__(
+        self,
+        contender: str,
+        problem: Path,
+        *,
+        single: bool,
+        python: str = sys.executable,
+        cache: Path | None = None,
+        platform: str = "CPU",
+    ):
         self.contender = contender
         self.began = time.perf_counter()
         core = max(os.sched_getaffinity(0)) if single and hasattr(os, "sched_getaffinity") else None
@@ -53,7 +62,7 @@ class Worker:
         bootstrap += "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
         root = str(Path(revmd_app.__file__).resolve().parent.parent)
         command = [python, "-c", bootstrap, root, f"revmd_app.bench.peers.{MODULES[contender]}"]
-        command += ["--problem", str(problem), "--threads", str(threads)]
+        command += ["--problem", str(problem), "--threads", str(threads), "--platform", platform]
         command += [] if core is None else ["--core", str(core)]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in `close`)
         self._process = subprocess.Popen(
@@ -174,6 +183,7 @@ class Plan:
     gradient_steps: int = GRADIENT_STEPS
     turn: float = TURN
     jax_md_python: str = sys.executable
+    openmm_platform: str = "CPU"
 
 
 def hold(contest: Contest, problem: Path, plan: Plan, say: Say) -> None:
@@ -184,9 +194,10 @@ def hold(contest: Contest, problem: Path, plan: Plan, say: Say) -> None:
         for contender in MODULES:
             say(f"starting {contender}")
             programs = FORWARD[contender] + (GRADIENTS[contender] if plan.gradients else [])
-            python = plan.jax_md_python if contender == JAX_MD else sys.executable
+            where: dict[str, Any] = {"platform": plan.openmm_platform}
+            where |= {"python": plan.jax_md_python} if contender == JAX_MD else {}
             try:
-                worker = workers.enter_context(Worker(contender, problem, single=plan.single, python=python))
+                worker = workers.enter_context(Worker(contender, problem, single=plan.single, **where))
             except WorkerError as error:
                 status = "not installed" if "not installed" in str(error) else "failed"
                 contest.rows += [Row(contender, program, status=status, why=str(error)) for program in programs[:1]]

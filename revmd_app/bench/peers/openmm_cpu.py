@@ -134,7 +134,7 @@ class OpenMM:
 def main() -> None:
     """Take turns until the contest is over."""
     chosen = options()
-    play(lambda: OpenMM(Problem.load(chosen.problem), chosen.threads))
+    play(lambda: OpenMM(Problem.load(chosen.problem), chosen.threads, chosen.platform))
 
 
 if __name__ == "__main__":

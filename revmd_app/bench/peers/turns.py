@@ -90,6 +90,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--problem", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--core", type=int)
+    parser.add_argument("--platform", default="CPU")
     chosen = parser.parse_args(arguments)
     if chosen.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {chosen.core})
