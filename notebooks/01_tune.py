@@ -49,8 +49,8 @@ from revmd_app.units import BOLTZMANN
 #
 # $$u(r) = 4\varepsilon\left[\left(\frac{\sigma}{r}\right)^{12} - \left(\frac{\sigma}{r}\right)^{6}\right],$$
 #
-# with $\sigma$ the size of an atom and $\varepsilon$ the depth of the well. Rahman (1964) made the first simulation of a
-# real liquid with it: $\sigma = 0.34$ nm and $\varepsilon/k_\mathrm{B} = 120$ K, at 94.4 K and 1.374 g/cm³. We start
+# with $\sigma$ the size of an atom and $\varepsilon$ the depth of the well. Rahman (1964) made the first simulation of
+# a real liquid with it: $\sigma = 0.34$ nm and $\varepsilon/k_\mathrm{B} = 120$ K, at 94.4 K and 1.374 g/cm³. We start
 # from an equilibrated box at his state point.
 
 # %%
@@ -188,8 +188,9 @@ hv.Overlay(
 
 # %% [markdown]
 # **Euler's method boils the liquid, then blows it up.** That is no matter of rounding, and a shorter step only delays
-# it: every step stretches phase space a little, and the energy grows without end. The leapfrog is *symplectic*: it keeps the volume of phase space, and with
-# it the energy up to small oscillations. It is also *reversible*; that is what notebook 2 is about.
+# it: every step stretches phase space a little, and the energy grows without end. The leapfrog is *symplectic*: it
+# keeps the volume of phase space, and with it the energy up to small oscillations. It is also *reversible*; that is
+# what notebook 2 is about.
 #
 # ## What we use from here on
 #

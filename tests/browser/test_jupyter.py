@@ -14,9 +14,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
-from browser.test_app import changes, drawn, picture, wait_until
+from browser.watching import DATA, changes, picture, wait_until
+
+from revmd_app.app import LABS
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +126,11 @@ def moves(page):
     wait_until(page, lambda: changes(page), "atoms moving")
 
 
+def drawn(page):
+    """Energies of the u(r) curve now drawn, or None."""
+    return page.evaluate(DATA, "now u")
+
+
 def deepen(page):
     """Move the slider of ε by its keys and wait for the deeper well in the plot."""
     wait_until(page, lambda: drawn(page), "a curve")
@@ -157,6 +165,11 @@ def open_notebook(page, address, name):
     page.wait_for_function(CELLS_DONE, timeout=300_000)
 
 
+def complaints(page):
+    """What the cells have written to standard error, exceptions included."""
+    return page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
+
+
 def close_notebook(page):
     """End the notebook's kernel, and with it its labs."""
     page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
@@ -165,8 +178,23 @@ def close_notebook(page):
 def test_a_notebook_runs_in_jupyterlab_and_its_lab_is_alive(offline_page, jupyter):
     page = offline_page
     open_notebook(page, jupyter[1], "notebooks/01_tune.ipynb")
-    assert page.locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert complaints(page) == []
     page.locator(".revmd-atoms").first.scroll_into_view_if_needed()
     moves(page)
     deepen(page)
+    close_notebook(page)
+
+
+def test_every_lab_lives_in_a_cell(offline_page, jupyter, repository):
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    cells = ["from revmd_app import notebook; notebook.start()", *(f"notebook.lab('{entry.name}')" for entry in LABS)]
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(book, repository / "labs.ipynb")
+    page = offline_page
+    open_notebook(page, jupyter[1], "labs.ipynb")
+    assert complaints(page) == []
+    with_atoms = [entry.name for entry in LABS if entry.name != "gradients"]
+    wait_until(page, lambda: page.locator(".revmd-atoms canvas").count() == len(with_atoms), "a canvas for each lab")
+    page.get_by_role("button", name="Compare").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Compare").wait_for()
     close_notebook(page)
