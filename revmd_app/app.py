@@ -70,8 +70,8 @@ class Page(pn.viewable.Viewer):
         self.link = share.ShareLink()
         self.notice = look.text("", margin=0, sizing_mode="stretch_width")
         dismiss = look.button("Dismiss", width=80, margin=(0, 0, 0, 8))
-        dismiss.on_click(lambda _: self._notice_row.param.update(visible=False))
-        self._notice_row = pn.Row(self.notice, dismiss, visible=False, margin=0, styles=look.NOTICE)
+        self._notice_row = row = pn.Row(self.notice, dismiss, visible=False, margin=0, styles=look.NOTICE)
+        dismiss.on_click(lambda _: row.param.update(visible=False))
         self._layout = pn.Column(
             self.tabs,
             pn.Row(*_way_back(), self.link, margin=0, styles=look.CORNER),

@@ -29,7 +29,8 @@ class LabModel(param.Parameterized):
 
     def configuration(self) -> dict[str, Any]:
         """What differs from a new model in which the settings named before it have been made. JSON-able."""
-        usual, found = type(self)(), {}
+        usual = type(self)()
+        found: dict[str, Any] = {}
         for name in self.shared:
             if name == "values":
                 turned = {short: self.values[key] for short, key in self.knob_names().items()}

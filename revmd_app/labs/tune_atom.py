@@ -7,7 +7,7 @@ No widget here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import param
@@ -87,9 +87,15 @@ class ChosenAtom(param.Parameterized):
     def distances(self) -> np.ndarray:
         """(N,) distances from the chosen atom in the latest frame, the nearest image of each atom."""
         box = np.asarray(self.model.case.system.box)[:, None]
-        positions = np.asarray(self.model.frame["positions"], dtype=float)
+        positions = np.asarray(self._frame["positions"], np.float64)
         away = positions - positions[:, [self.atom]]
         return np.sqrt(np.sum((away - box * np.round(away / box)) ** 2, axis=0))
+
+    @property
+    def _frame(self) -> dict[str, Any]:
+        if self.model.frame is None:
+            raise ValueError("there is no picture yet: wait for the first one.")
+        return self.model.frame
 
     @property
     def ready(self) -> bool:
@@ -114,7 +120,7 @@ class ChosenAtom(param.Parameterized):
 
     def take(self) -> None:
         """Count the latest frame's distances into the atom's own g(r), which begins anew when the averages do."""
-        frame = self.model.frame
+        frame = self.model.frame or {}
         now = (frame["epoch"], frame["n"]) if self.ready else self._last
         if now == self._last:
             return
@@ -139,7 +145,7 @@ class ChosenAtom(param.Parameterized):
 
     def about(self) -> About:
         """What the latest frame says of the chosen atom."""
-        system, frame = self.model.case.system, self.model.frame
+        system, frame = self.model.case.system, self._frame
         kinetic = float(frame["kinetic"][self.atom])
         temperature = frame["series"][-1][1]
         mass = float(np.asarray(system.masses)[self.atom])

@@ -1,60 +1,14 @@
 """What a person presses and sees: moving atoms, bending curves, typed formulas, a comparison of gradients."""
 
-import io
-import time
-
-import numpy as np
 import pytest
-from PIL import Image
+from browser.watching import DATA, clock, moves, wait_until
 
 pytestmark = pytest.mark.browser
-PATIENCE = 150
-
-DATA = """name => { for (const doc of Bokeh.documents) for (const m of doc._all_models.values())
-  if (m.type === 'ColumnDataSource' && m.name === name && m.data.y.length) return Array.from(m.data.y); return null }"""
-
-
-def picture(page):
-    """Grey values of the atoms' canvas."""
-    shot = page.locator(".revmd-atoms canvas").first.screenshot()
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("L"), dtype=int)
-
-
-def wait_until(page, condition, what, seconds=PATIENCE):
-    """Ask again and again until the condition holds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value is not None and value is not False:
-            return value
-        page.wait_for_timeout(200)
-    raise AssertionError(f"after {seconds} s still not: {what}")
-
-
-def changes(page):
-    """Whether a good part of the canvas changes within a second."""
-    before = picture(page)
-    page.wait_for_timeout(1000)
-    now = picture(page)
-    return now.shape == before.shape and (np.abs(now - before) > 40).sum() > 800
-
-
-def moves(page):
-    """Wait until atoms are drawn and a good part of the canvas changes."""
-    page.locator(".revmd-atoms canvas").first.wait_for()
-    wait_until(page, lambda: (picture(page) < 235).sum() > 3000, "atoms drawn")
-    page.get_by_text("t = ").wait_for()
-    wait_until(page, lambda: changes(page), "atoms moving")
 
 
 def drawn(page):
     """Energies of the u(r) curve now drawn, or None."""
     return page.evaluate(DATA, "now u")
-
-
-def clock(page):
-    """The simulated time that the page shows."""
-    return float(page.get_by_text("t = ").inner_text().split("t = ")[1].split()[0])
 
 
 @pytest.fixture
@@ -117,20 +71,3 @@ def test_a_typed_formula_becomes_sliders_and_a_hostile_one_a_sentence(lab):
     box.press("Enter")
     lab.get_by_text("The formula cannot be used").wait_for()
     lab.get_by_text("B:").wait_for()  # the last good one goes on
-
-
-def test_a_comparison_of_gradients_finishes_and_another_is_cancelled(lab):
-    lab.get_by_text("3 Gradients").click()
-    lab.get_by_label("Loss L").select_option("Velocity autocorrelation")
-    lab.get_by_label("Steps a run").select_option("50")
-    lab.get_by_label("Replicas").select_option("2")
-    lab.get_by_role("button", name="Compare").click()
-    lab.get_by_text("Finished in").wait_for(timeout=280_000)
-    table = lab.locator("table").first.inner_text()
-    assert "Reversible" in table
-    assert "order of its samples in time" in table  # why reweighting refuses
-    lab.get_by_label("Replicas").select_option("32")
-    lab.get_by_text("The settings have changed").wait_for()
-    lab.get_by_role("button", name="Compare").click()
-    lab.get_by_role("button", name="Cancel").click()
-    lab.get_by_text("Cancelled").wait_for(timeout=10_000)
