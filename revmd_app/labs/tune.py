@@ -77,8 +77,11 @@ class TuneLab(Lab):
         self.speed = pn.widgets.Select(name="Speed", options=speeds, value=model.steps_per_picture, **small)
         self.speed.param.watch(lambda e: model.param.update(steps_per_picture=e.new), "value")
         model.param.watch(lambda e: self.speed.param.update(value=e.new), "steps_per_picture")
-        self.representation = pn.widgets.Select.from_param(self.atoms.param.representation, name="Draw as", **small)
-        self.colour = pn.widgets.Select.from_param(self.atoms.param.colour, name="Colour", **small)
+        self.representation = pn.widgets.Select.from_param(model.param.drawn_as, **small)
+        self.colour = pn.widgets.Select.from_param(model.param.colour, **small)
+        redraw = lambda *_: self.atoms.param.update(representation=model.drawn_as, colour=model.colour)
+        model.param.watch(redraw, ["drawn_as", "colour"])
+        redraw()
         self.clock = look.text("", margin=(8, 6), styles={"font-variant-numeric": "tabular-nums"})
 
     def _arrange(self) -> pn.viewable.Viewable:
@@ -180,7 +183,6 @@ class TuneLab(Lab):
             np.asarray(start.positions) * self._size,
             np.asarray(case.system.box) * self._size,
         )
-        self.structure.new_liquid()
         soon(self.curves.draw)
         soon(self.meters.draw)
         self.about[:] = tune_text.about(case)

@@ -16,58 +16,16 @@ import param
 from revmd_app.labs import knobs
 from revmd_app.labs.model import LabModel
 from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.tune_liquids import LIQUIDS, Liquid
 from revmd_app.potentials.expression import Expression, check_radial
 from revmd_app.systems import build, store
 from revmd_app.systems.case import Case
 
-
-class Liquid(NamedTuple):
-    """A system that the labs offer, and how far its controls may go without tearing it."""
-
-    name: str
-    n: int
-    temperature: tuple[float, float]
-    time_step: tuple[float, float]  # fs (thousandths of the unit of time where units are reduced)
-    cutoff: tuple[float, float]
-    r_from: float  # where curves begin, nm
-    steps: int  # a good speed: steps between two pictures
-
-
-ARGON: dict[str, Any] = {
-    "temperature": (60.0, 300.0),
-    "time_step": (1.0, 8.0),
-    "cutoff": (0.5, 1.3),
-    "r_from": 0.28,
-    "steps": 10,
-}
-WATER: dict[str, Any] = {
-    "temperature": (250.0, 400.0),
-    "time_step": (0.1, 1.0),
-    "cutoff": (0.45, 1.0),
-    "r_from": 0.24,
-    "steps": 50,
-}
-FLUID: dict[str, Any] = {
-    "temperature": (0.6, 3.0),
-    "time_step": (1.0, 8.0),
-    "cutoff": (1.5, 3.5),
-    "r_from": 0.82,
-    "steps": 10,
-}
-
-LIQUIDS: dict[str, Liquid] = {
-    "Argon, 108 atoms": Liquid("argon", 108, **ARGON),
-    "Argon, 216 atoms": Liquid("argon", 216, **ARGON),
-    "Argon, 500 atoms": Liquid("argon", 500, **ARGON),
-    "Argon, 1000 atoms": Liquid("argon", 1000, **ARGON),
-    "Water, 64 molecules": Liquid("water", 64, **WATER),
-    "Water, 216 molecules": Liquid("water", 216, **WATER),
-    "Toy fluid, 256 atoms": Liquid("lennard_jones_fluid", 256, **FLUID),
-}
-
 TRUNCATIONS = {"force-shifted": "shifted", "switched": "switched", "plain (jumps)": "plain"}
 SPEEDS = (5, 10, 20, 50, 100, 200)
 """Steps between two pictures."""
+DRAWN_AS = ("Spheres", "Ball and stick", "Points")
+COLOURS = ("by element", "by kinetic energy")
 MEMORIES = {"last 2 ps (or τ)": 2.0, "last 10 ps (or τ)": 10.0, "last 50 ps (or τ)": 50.0, "everything": np.inf}
 HISTORY = 600
 """Points of the time series that are kept."""
@@ -108,6 +66,9 @@ class TuneModel(LabModel):
         "time_step",
         "steps_per_picture",
         "memory",
+        "rdf_pair",
+        "drawn_as",
+        "colour",
     )
 
     liquid = param.Selector(default="Argon, 108 atoms", objects=list(LIQUIDS), label="System")
@@ -122,6 +83,9 @@ class TuneModel(LabModel):
     time_step = param.Number(default=4.0, bounds=(0.05, 200.0), label="Time step")
     steps_per_picture = param.Selector(default=10, objects=list(SPEEDS), label="Speed")
     memory = param.Selector(default="last 10 ps (or τ)", objects=list(MEMORIES), label="Average g(r) over")
+    rdf_pair = param.Selector(default=None, objects=[None], label="Pair of species of g(r)")
+    drawn_as = param.Selector(default="Spheres", objects=list(DRAWN_AS), label="Draw as")
+    colour = param.Selector(default="by element", objects=list(COLOURS), label="Colour")
     values = param.Dict(default={}, doc="The knobs' values by key.")
     running = param.Boolean(default=True)
 
@@ -204,6 +168,8 @@ class TuneModel(LabModel):
         pair = knobs.pair_term(case.potential)
         with self._together():
             self.case = case
+            self.param.rdf_pair.objects = self.rdf_names
+            self.rdf_pair = self.rdf_names[0]
             self.cutoff = float(pair.cutoff)
             self.temperature = float(case.settings.temperature)
             self.friction = float(case.settings.friction)

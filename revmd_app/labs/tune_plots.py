@@ -81,15 +81,17 @@ class Structure(pn.viewable.Viewer):
             button_style="outline",
             stylesheets=[look.WIDGET_CSS + ".bk-btn {padding: 1px 9px; font-size: 12px}"],
         )
-        self.pair.param.watch(lambda *_: soon(self.draw), "value")
-        self.pair.link(chosen, value="pair")
+        self.pair.param.watch(lambda event: model.param.update(rdf_pair=event.new), "value")
+        model.param.watch(lambda *_: self.new_pair(), ["rdf_pair", "case"])
         self.age = look.text("", margin=(3, 8), styles={"font-size": "12px"})
         self.source = look.text("", margin=(0, 8, 2, 8), styles={"font-size": "11px", "color": MUTED})
+        self.new_pair()
 
-    def new_liquid(self) -> None:
-        """Offer the pairs of species of this system and draw what is known of them."""
+    def new_pair(self) -> None:
+        """Offer the pairs of species of this system, and draw what is known of the one chosen."""
         names = self.model.rdf_names
-        self.pair.param.update(options=names, value=names[0], visible=len(names) > 1)
+        self.pair.param.update(options=names, value=self.model.rdf_pair, visible=len(names) > 1)
+        self.chosen.pair = self.model.rdf_pair
         soon(self.draw)
 
     def on_tap(self, act: Callable[[float], None]) -> None:
@@ -109,7 +111,7 @@ class Structure(pn.viewable.Viewer):
     def draw(self) -> None:
         """Redraw from the model's latest frame."""
         model = self.model
-        name = self.pair.value or model.rdf_names[0]
+        name = model.rdf_pair
         known = model.reference(name)
         none = np.zeros(0)
         far = model.rdf_range

@@ -5,7 +5,10 @@ import io
 import ase.io
 import numpy as np
 
+from revmd_app.labs.tune_model import COLOURS, DRAWN_AS
+from revmd_app.labs.widgets import viewer
 from revmd_app.labs.widgets.molecule import draw, place
+from revmd_app.labs.widgets.viewer import REPRESENTATIONS
 
 BOX = np.array([2.0, 2.5, 3.0])
 
@@ -39,3 +42,8 @@ def test_ase_reads_the_same_atoms():
     np.testing.assert_allclose(atoms.positions, expected, atol=1e-3)
     assert list(atoms.arrays["residuenumbers"]) == [1, 1, 1, 2, 2, 2]
     assert set(atoms.arrays["residuenames"]) == {"HOH"}
+
+
+def test_the_viewer_draws_everything_that_lab_1_offers():
+    assert list(REPRESENTATIONS) == list(DRAWN_AS)
+    assert list(viewer.COLOURS) == list(COLOURS)

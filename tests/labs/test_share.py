@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from revmd_app.labs.gradients_model import GradientsModel
 from revmd_app.labs.knobs import TYPED
 from revmd_app.labs.model import choice, number, slug
-from revmd_app.labs.tune_model import LIQUIDS, MEMORIES, SPEEDS, TRUNCATIONS, TuneModel
+from revmd_app.labs.tune_model import COLOURS, DRAWN_AS, LIQUIDS, MEMORIES, SPEEDS, TRUNCATIONS, TuneModel
 from revmd_app.labs.widgets import share
 
 FORMS = ("Lennard-Jones", "Morse", "Buckingham", "Weeks–Chandler–Andersen", TYPED)
@@ -48,6 +48,9 @@ def turned(draw):
     model.truncation = draw(st.sampled_from(list(TRUNCATIONS)))
     model.steps_per_picture = draw(st.sampled_from(SPEEDS))
     model.memory = draw(st.sampled_from(list(MEMORIES)))
+    model.rdf_pair = draw(st.sampled_from(model.rdf_names))
+    model.drawn_as = draw(st.sampled_from(DRAWN_AS))
+    model.colour = draw(st.sampled_from(COLOURS))
     return model
 
 
@@ -58,6 +61,8 @@ def test_any_configuration_of_lab_1_goes_through_an_address_and_back(model):
     query = share.query("tune", model, "tune")
     assert opened(query, other) == []
     assert state(other) == state(model)
+    for name in ("rdf_pair", "drawn_as", "colour"):
+        assert getattr(other, name) == getattr(model, name)
     assert share.query("tune", other, "tune") == query
 
 
