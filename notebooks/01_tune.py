@@ -416,4 +416,4 @@ print(liquid.limits)
 # * J. D. Weeks, D. Chandler, H. C. Andersen, *J. Chem. Phys.* **54**, 5237 (1971): structure is repulsion.
 # * D. Frenkel, B. Smit, *Understanding Molecular Simulation* (2nd ed., 2002), chapter 4.
 #
-# Next: 2  Rewind.
+# Next: [2  Rewind](02_rewind.ipynb).
