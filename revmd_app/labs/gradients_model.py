@@ -5,12 +5,14 @@ No widget and no Panel here; the child process (`gradients_worker.py`) does the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import param
 
 from revmd_app.gradients import ESTIMATORS
 from revmd_app.gradients.losses import EXAMPLE, LOSSES, OWN, read_formula
+from revmd_app.gradients.studies import default_grid
 from revmd_app.labs import knobs
 from revmd_app.labs.gradients_studies_model import RUN, SAME_RUN, SPECS, Study
 from revmd_app.labs.knobs import Knob
@@ -38,6 +40,8 @@ SAMPLINGS = (5, 10, 20, 50)
 REPLICAS = (2, 4, 8, 16, 32)
 TRUNCATIONS = {"no truncation": None, "25 steps": 25, "50 steps": 50, "100 steps": 100, "200 steps": 200}
 EFFORTS = ("quick", "usual")
+USUAL_REPLICAS = {"water": 4}
+"""Water has seven parameters and a short step: eight replicas of every estimator would take longer than a minute."""
 OFF_BY = 1.03
 """σ starts this factor off its best value, so that there is a gradient to be seen."""
 
@@ -85,6 +89,12 @@ class GradientsModel(LabModel):
         own = {key: Study(self, key) for key in SPECS if key not in SAME_RUN}
         self.studies: dict[str, Study] = {key: own[SAME_RUN.get(key, key)] for key in SPECS}
         self._choose()
+        if "replicas" not in params:
+            self._usual_replicas()
+
+    @param.depends("liquid", watch=True)
+    def _usual_replicas(self) -> None:
+        self.replicas = USUAL_REPLICAS.get(self.case.name, self.param.replicas.default)
 
     @property
     def shown(self) -> Study:
@@ -223,9 +233,7 @@ class GradientsModel(LabModel):
 
     def grid(self) -> dict[str, list[float]]:
         """The parameter sets of the grid: values by knob key, of which every combination is run."""
-        from revmd_app.gradients.studies import default_grid
-
-        grid = default_grid(self.case, self.case.potential)
+        grid = {k: [float(x) for x in xs] for k, xs in default_grid(self.case, self.case.potential).items()}
         return {key: values[:: len(values) - 1] for key, values in grid.items()} if self.effort == "quick" else grid
 
     def begin(self, key: str | None = None) -> dict[str, Any] | None:
@@ -250,11 +258,11 @@ class GradientsModel(LabModel):
         room = 1e-9 * (high - low)
         self.values = {**self.values, key: number(value, meta.label, (low - room, high + room), meta.unit)}
 
-    def put(self, name: str, value: Any) -> None:
-        """Make one setting of a configuration. Raises `ValueError`."""
-        if name == "own" and self.is_own:
-            read_formula(value)
-        super().put(name, value)
+    def configure(self, given: Mapping[str, Any]) -> None:
+        """Make the settings of `given`. Raises `ValueError`, and changes nothing, when one of them cannot be made."""
+        if isinstance(given.get("own"), str):
+            read_formula(given["own"])
+        super().configure(given)
 
     # ------------------------------------------------------------------------------------------------------ results
 

@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import panel as pn
-from bokeh.models import BoxAnnotation, ColumnDataSource, HoverTool, Label, Range1d, Span, WheelZoomTool
+from bokeh.models import (
+    BasicTickFormatter,
+    BoxAnnotation,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    Label,
+    LogTickFormatter,
+    Range1d,
+    Span,
+    WheelZoomTool,
+)
 from bokeh.plotting import figure
 
 from revmd_app.labs.widgets.plots import BLUE, FONT, INK, MUTED, dress, dress_legend, push
@@ -145,6 +156,8 @@ class StatPlot(pn.viewable.Viewer):
                 least = float(values.max()) / 10.0**decades if log and bounds == "y" else -math.inf
                 low, high = _around(max(float(values.min()), least), float(values.max()), log)
                 axis.update(start=low, end=high, reset_start=low, reset_end=high)
+                if log:
+                    _ticks(self.figure.xaxis if bounds == "x" else self.figure.yaxis, low, high)
 
     def zero_line(self, dimension: str = "width", at: float = 0.0) -> StatPlot:
         """Draw a dotted line at a value."""
@@ -173,6 +186,16 @@ class StatPlot(pn.viewable.Viewer):
 
     def __panel__(self):
         return self.pane
+
+
+def _ticks(axis, low: float, high: float) -> None:
+    """Powers of ten on a long logarithmic axis, 1, 2, 5, 10 … on a short one."""
+    short = math.log10(high / low) < 2.3
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    step = 1 + len(decades) // 9  # not more than there is room for
+    powers = decades if short else [k for k in decades if k % step == 0]
+    axis.ticker = FixedTicker(ticks=[m * 10.0**k for k in powers for m in ((1, 2, 5) if short else (1,))])
+    axis.formatter = BasicTickFormatter(precision=6, use_scientific=False) if short else LogTickFormatter()
 
 
 def _legend_above(plot) -> None:

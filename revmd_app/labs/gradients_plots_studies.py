@@ -182,7 +182,7 @@ class TruncationPlots:
         price = {
             "spread": Series("spread from run to run", PURPLE, "square", "dashdot"),
             "bias": Series("|bias|", ORANGE, "triangle", "dashed", size=9),
-            "both": Series("both: √(bias² + error²)", INK, "circle", "solid", size=7),
+            "both": Series("one run: √(bias² + spread²)", INK, "circle", "solid", size=7),
         }
         self.price = StatPlot("looks back (steps)", "size", price, log="y", key="price")
         self.plots = {"gradient": self.mean, "price": self.price}
@@ -206,7 +206,7 @@ class TruncationPlots:
         self.mean.set("reference band", ends, level, np.full(len(ends), known.get("error", {}).get(name) or 0.0))
         self.price.set("spread", n, found("spread"))
         self.price.set("bias", n, np.abs(bias))
-        self.price.set("both", n, np.hypot(bias, error))
+        self.price.set("both", n, np.hypot(bias, found("spread")))
         self.mean.fit()
         self.price.fit(decades=3)
         for plot in self.plots.values():

@@ -18,29 +18,26 @@ BUTTONS = {
     "truncation": "Cut the walk",
 }
 SEES = {
-    "compare": "<b>The same derivative by several estimators.</b> Thick bar ± 1, thin ± 2 standard errors; dots: "
-    "single "
-    "runs; green band: the referee, a finite difference.",
-    "cost": "<b>What one gradient needs as the run gets longer.</b> Reverse mode keeps every step and climbs into the "
-    "limit; walking backwards recomputes them and stays flat.",
-    "growth": "<b>How strongly the loss depends on what happened so long before.</b> Straight on this axis means "
-    "exponential: chaos. Drag the orange marker to cut the walk.",
-    "parts": "<b>Two ways in which θ acts.</b> Explicit: θ stands in what is observed. Response: θ moves the atoms. "
-    "Only "
-    "the second needs the trajectory.",
-    "grid": "<b>Each point is one parameter set.</b> On the line both methods say the same; a scatter about it is "
-    "noise, "
+    "compare": "<b>The same derivative by several estimators.</b> Bars: ± 1, ± 2 standard errors; dots: single runs; "
+    "green: the finite difference as referee.",
+    "cost": "<b>What one gradient needs as the run gets longer.</b> Reverse mode keeps every step and climbs; the "
+    "reversible walk stays flat.",
+    "growth": "<b>How strongly the loss depends on what happened so long before.</b> A straight line means chaos. Drag "
+    "the orange marker to cut the walk.",
+    "parts": "<b>Two ways in which θ acts.</b> Explicit: θ stands in what is observed. Response: θ moves the atoms; "
+    "only this needs the trajectory.",
+    "grid": "<b>Each point is one parameter set.</b> On the line both methods say the same; scatter about it is noise, "
     "a slope below 1 a response cut short.",
     "away": "<b>Samples taken at θ₀, used for other θ.</b> Green: where a tenth of them still counts. Outside, a few "
     "samples decide everything.",
-    "snapshots": "<b>The mean of the losses is not the loss of the mean.</b> Their difference is the variance of what "
-    "is "
-    "observed, however many samples are averaged.",
+    "snapshots": "<b>The mean of the losses is not the loss of the mean.</b> They differ by the variance of what is "
+    "observed, however long one averages.",
     "truncation": "<b>Looking back less far.</b> Short: a bias, since the response is cut off. Long: a spread that "
-    "grows "
-    "like chaos. In between lies the best.",
+    "grows like chaos. In between lies the best.",
 }
-OWN_HELP = "Of U, K, E, T, p, peak, g(0.37); of dynamics D, msd(0.5), vacf(0.1)"
+OWN_HELP = (
+    "Of U, K, E (kJ/mol), T (K), p (bar), peak, g(0.37) (nm); or of dynamics: D (nm²/ps), msd(0.5), vacf(0.1) (ps)."
+)
 ESTIMATORS = (
     ("Reversible", "walks the exact trajectory backwards and carries the derivative along: the memory of one step."),
     (
@@ -67,7 +64,7 @@ LOOK_FOR = (
     "<b>Grid.</b> Correlation over the parameter sets; press a point, then <i>Compare</i> there.",
     "<b>Far away.</b> The effective sample size falls long before the error bar grows: it is the warning.",
     "<b>Average or snapshot.</b> One curve falls to its limit as samples are averaged, the other never does.",
-    "<b>Truncation.</b> Where √(bias² + error²) is least depends on the length of the run and on the loss.",
+    "<b>Truncation.</b> Where bias and spread together are least depends on the length of the run and on the loss.",
 )
 QUESTIONS = (
     (

@@ -142,7 +142,7 @@ class CompareView(StudyView):
     def options(self):
         sizes = {_power(v): v for v in self.model.param.guess_size.objects}
         sign = pn.widgets.Select.from_param(self.model.param.guess_sign, name="", width=88, **SMALL)
-        size = pn.widgets.Select(options=sizes, value=self.model.guess_size, width=82, **SMALL)
+        size = pn.widgets.Select(options=sizes, value=self.model.guess_size, width=108, **SMALL)
         size.param.watch(lambda e: self.model.param.update(guess_size=e.new), "value")
         quiet = {"font-size": "12px", "color": MUTED, "white-space": "nowrap"}
         before = look.text("Your guess of dL/dθ:", margin=(7, 2, 0, 10), styles=quiet)
@@ -339,4 +339,4 @@ VIEWS: dict[str, type[StudyView]] = {
 
 
 def _power(size) -> str:
-    return "about ?" if size == "?" else f"about {size:g}"
+    return "about …" if size == "?" else f"about {size:g}"
