@@ -78,7 +78,6 @@ class Bench:
         self.compiled: set[str] = set()
         self.system = ""
         self.posted = 0.0
-        self.opened: Any = None  # the state to which a file's run must come back
 
     @property
     def moving(self) -> bool:
@@ -112,9 +111,9 @@ class Bench:
         self._take_over(system)
 
     def _take_over(self, system: str) -> None:
+        self.same_future = None
         self.system, self.route, self.failed, self.words = system, [], "", ""
         self.furthest: Any = None
-        self.opened = None
         if system not in self.compiled:
             self.clocks.compile(lambda words: self.link.post("busy", words))
             self.compiled.add(system)
@@ -279,6 +278,9 @@ class Bench:
             "identical": clocks.identical() if at_start else None,
             "identical flipped": clocks.identical(FLIPPED) if at_start and FLIPPED in names else None,
             "same future": self.same_future,
+            "box": np.asarray(clocks.system.box),
+            "species": list(clocks.system.species_of_atoms),
+            "molecule": np.asarray(clocks.system.molecule),
             "tape": clocks.tape(),
             "tape bytes": clocks.exact.tape_bytes,
             "every": self.series.every,
@@ -296,7 +298,7 @@ class Bench:
         self.link.post("busy", f"Taking the run of {name} back to its start …")
         try:
             system, run = read_run(name, content, self.asked["system"])
-            end = run.step
+            end = run.state
             clocks = Clocks.of_run(case_of(system), run)
         except (ValueError, SimulationError, OverflowError) as error:
             self.link.post("refused", f"{as_sentence(error)} The run on the bench stays as it was.")
@@ -304,7 +306,8 @@ class Bench:
         self.clocks = clocks
         clocks.moved = True
         self._take_over(system)
-        self.link.post("opened", {"system": system, "step": end, "file": name})
+        self.furthest = end  # on coming forward again the run must meet the file's integers
+        self.link.post("opened", {"system": system, "step": int(end.step), "file": name})
 
 
 def read_run(name: str, content: bytes, first: str) -> tuple[str, Recorder]:
