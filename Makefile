@@ -21,9 +21,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 PYTEST := $(PY) -m pytest
 PINS := pyproject.toml constraints.txt
 ARTIFACTS := test-artifacts
-
-# No question about news, and no look for a newer version: JupyterLab asks no other host for anything.
-QUIET_LAB := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+NEWS := @jupyterlab/apputils-extension:announcements # JupyterLab would ask whether to fetch its news from another host
 
 .PHONY: help app lab test check shapes lint notebooks clean browser
 .DELETE_ON_ERROR:
@@ -37,7 +35,7 @@ app: .venv/installed-app
 
 lab: .venv/installed-lab
 	@echo "revmd: opening JupyterLab on notebooks/ (Ctrl-C twice stops it)"
-	@$(PY) -m jupyterlab notebooks --port "$(PORT)" --ip "$(ADDRESS)" $(QUIET_LAB) $(ARGS)
+	@$(PY) -m jupyterlab notebooks --port "$(PORT)" --ip "$(ADDRESS)" $(ARGS)
 
 test: .venv/installed-test browser
 	@mkdir -p $(ARTIFACTS) && rm -f $(ARTIFACTS)/*.xml
@@ -85,10 +83,12 @@ browser: .venv/installed-test
 	@echo "revmd: installing the app and JupyterLab into .venv (1.5 GB, about a minute; once) ..."
 	@$(PIP) install -c constraints.txt hatchling editables
 	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[lab]"
+	@$(PY) -m jupyter labextension disable $(NEWS) >/dev/null 2>&1
 	@touch .venv/installed-app $@
 
 .venv/installed-test: $(PINS) | .venv/bin/python
 	@echo "revmd: installing the app and what its tests need into .venv (1.7 GB, about a minute; once) ..."
 	@$(PIP) install -c constraints.txt hatchling editables
 	@$(PIP) install -c constraints.txt --no-build-isolation -e ".[lab,test]"
+	@$(PY) -m jupyter labextension disable $(NEWS) >/dev/null 2>&1
 	@touch .venv/installed-app .venv/installed-lab $@
