@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from revmd_app.checks import check_number, machine_memory, readable_bytes, whole_number
@@ -49,6 +50,18 @@ def _check_run(system, potential, settings: Settings, state: State | None, key) 
             f"the state holds {state.position.shape[-1]:,} atoms and the system '{system.name}' {system.n_atoms:,}: "
             "take both from one case."
         )
+
+
+def _strong(tree):
+    """The same numbers as arrays whose type is certain: a Python float or a weak type would compile another program."""
+
+    def convert(x):
+        weak = isinstance(x, float) or getattr(x, "weak_type", False)
+        if isinstance(x, jax.core.Tracer):
+            return x.astype(x.dtype) if weak else x
+        return jnp.asarray(np.asarray(x)) if weak else x  # by way of NumPy: nothing to compile
+
+    return jax.tree.map(convert, tree)
 
 
 def _check_start(system, positions, velocities) -> None:
@@ -89,6 +102,7 @@ def advance(system, potential, settings, state, key, n_steps, tape=None):
         events = tape_capacity(settings, int(n_steps))
         _check_tape(events, system.n_atoms)
         tape = Tape.empty(events, system.n_atoms)
+    potential, settings, state = _strong((potential, settings, state))
     plan = lists.make_plan(system, potential, settings)
     return _advance(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -107,6 +121,7 @@ def rewind(system, potential, settings, state, tape, key, n_steps):
     """
     _check_length(n_steps)
     _check_run(system, potential, settings, state, key)
+    potential, settings, state = _strong((potential, settings, state))
     plan = lists.make_plan(system, potential, settings)
     return _rewind(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -188,7 +203,8 @@ def simulate(
     _check_tape(schedule.tape_capacity, system.n_atoms)
     if positions is not None:
         _check_start(system, positions, velocities)
-    seen = potential if observed_potential is None else observed_potential
+    potential, settings, state, observe = _strong((potential, settings, state, observe))
+    seen = potential if observed_potential is None else _strong(observed_potential)
     isarray = eqx.is_inexact_array
     parts = [eqx.partition(tree, isarray) for tree in (potential, seen, observe)]
     dynamics, observed, watching = (dynamic for dynamic, _ in parts)
@@ -199,9 +215,9 @@ def simulate(
     plan = lists.make_plan(system, potential, settings)
     fixed = Fixed(arrays, None, settings, key, state, system)
     if method == "reversible":
-        return _reversible(plan, static, schedule)(differentiable, fixed)
+        return _run_reversible(plan, static, schedule, differentiable, fixed)
     dense = lists.Plan(blocks=(), capacities=(), skin=settings.skin)
-    return _automatic(dense, static, schedule, method == "checkpointed", differentiable, fixed)
+    return _run_automatic(dense, static, schedule, method == "checkpointed", differentiable, fixed)
 
 
 def _schedule(system, settings, n_steps, sample_every, method, truncate, friction_bound) -> Schedule:
@@ -235,6 +251,12 @@ def _unpack(plan, static, differentiable: Differentiable, fixed: Fixed):
         state = lattice_state(fixed.system, fix(differentiable.positions), fix(differentiable.velocities), 0)
     world = loops.make_world(fixed.system, dynamics, settings, fixed.key, plan)
     return world, state, observe, seen
+
+
+@eqx.filter_jit
+def _run_reversible(plan, static, schedule: Schedule, differentiable: Differentiable, fixed: Fixed):
+    """Compiled once for each shape of a run, also where nobody else compiles what calls `simulate`."""
+    return _reversible(plan, static, schedule)(differentiable, fixed)
 
 
 def _reversible(plan, static, schedule: Schedule):
@@ -272,7 +294,8 @@ def _reversible(plan, static, schedule: Schedule):
     return series
 
 
-def _automatic(plan, static, schedule, checkpointed, differentiable: Differentiable, fixed: Fixed):
+@eqx.filter_jit
+def _run_automatic(plan, static, schedule, checkpointed, differentiable: Differentiable, fixed: Fixed):
     world, state, observe, seen = _unpack(plan, static, differentiable, fixed)
     dtype = world.settings.dtype
     offset = velocity = jnp.zeros((3, world.system.n_atoms), dtype)

@@ -68,7 +68,8 @@ class Simulation:
         self.single += asked["steps_asked"] - before.get("steps_asked", asked["steps_asked"])
         if asked["system"] != before.get("system"):
             self.link.post("busy", "Preparing the liquid …")
-            self._forget_programs()
+            if before:
+                self._forget_programs()
             self.case = prepared(*asked["system"])
             self.pairs = rdf_pairs(self.case.system)
             self.r_max = float(np.min(np.asarray(self.case.system.box))) / 2

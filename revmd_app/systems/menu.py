@@ -64,6 +64,7 @@ CASES: dict[str, MenuEntry] = {
             "atoms",
             *toy.FLUID_SIZES,
             suggested=(108, 256, 500),
+            shipped=(108, 256),
         ),
         MenuEntry(
             "harmonic_oscillator",
