@@ -42,8 +42,8 @@ CASES: dict[str, MenuEntry] = {
             argon,
             "atoms",
             *ARGON_SIZES,
-            suggested=(108, 216, 500, 1000),
-            shipped=(108, 216, 500, 1000),
+            suggested=(108, 216, 500, 1000, 4000),
+            shipped=(108, 216, 500, 1000, 4000),
         ),
         MenuEntry(
             "argon_crystal", "Argon crystal", argon_crystal, "atoms", *CRYSTAL_SIZES, suggested=tuple(CRYSTAL_CELLS)
