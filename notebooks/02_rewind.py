@@ -327,6 +327,16 @@ assert differ(again, crystal.state) == 0
 # Entropy rose on the way there and fell on the way back, and no law was broken: the state at the far end is one of
 # the few liquids that freeze in 80 ps, *because it came from a crystal*. Flip a bit and it is a liquid like all others.
 #
+# ## The lab
+#
+# Three clocks run side by side: single precision, double precision, integers. Run, drag the time slider back, flip a
+# bit.
+
+# %%
+lab = notebook.lab("rewind")
+lab
+
+# %% [markdown]
 # ## Exercises
 #
 # **1. Predict the horizon.** From $\lambda$ alone: after how many steps there and back does double precision lose the
