@@ -147,7 +147,8 @@ def test_runs_of_any_length_and_setting_are_one_program(liquid):
         state, tape, _ = advance(case.system, potential, settings, case.state, KEY, n_steps)
         return rewind(case.system, potential, settings, state, tape, KEY, n_steps)[0]
 
-    compiled_by(lambda: there_and_back(case.potential, case.settings, 50))
+    for settings in (case.settings, eqx.tree_at(lambda s: s.temperature, case.settings, 110.0)):
+        compiled_by(lambda settings=settings: there_and_back(case.potential, settings, 50))
     turned = [eqx.tree_at(lambda s: s.temperature, case.settings, t) for t in (120.0, jnp.asarray(80.0))]
     turned += [eqx.tree_at(lambda s: s.dt, case.settings, jnp.asarray(0.003, jnp.float64))]
     moved = [with_sigma(case.potential, sigma) for sigma in (0.33, jnp.asarray(0.35))]
