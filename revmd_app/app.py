@@ -33,7 +33,6 @@ class Entry(NamedTuple):
 LABS = (
     Entry("tune", "1  Tune", "revmd_app.labs.tune:TuneLab"),
     Entry("rewind", "2  Rewind", "revmd_app.labs.rewind:RewindLab"),
-    Entry("rewind", "2  Rewind", "revmd_app.labs.rewind:RewindLab"),
     Entry("gradients", "3  Gradients", "revmd_app.labs.gradients:GradientsLab"),
 )
 

@@ -13,7 +13,7 @@ from revmd_app.labs.tune_model import COLOURS, DRAWN_AS, LIQUIDS, MEMORIES, SPEE
 from revmd_app.labs.widgets import share
 
 FORMS = ("Lennard-Jones", "Morse", "Buckingham", "Weeks–Chandler–Andersen", TYPED)
-LABS = ("tune", "gradients")
+LABS = ("tune", "rewind", "gradients")
 
 
 def arguments(query):
@@ -92,7 +92,7 @@ def test_lab_3_goes_through_an_address_and_back(data):
 
 
 WRONG = {
-    "lab=nowhere": "There is no lab 'nowhere'; there are tune, gradients.",
+    "lab=nowhere": "There is no lab 'nowhere'; there are tune, rewind, gradients.",
     "liquid=unobtainium": "System cannot be 'unobtainium'; it is one of: Argon, 108 atoms;",
     "liquid=argon+100000": "System cannot be 'argon 100000'",
     "liquid=": "System cannot be ''",
