@@ -42,6 +42,7 @@ class Curves:
         """Redraw both from the model."""
         c, units = self.model.curves(), self.model.units
         none = np.zeros(0)
+        self.energy.set("bare", c["r"], c["bare"])
         for plot, unit, now, before in (
             (self.energy, "energy", "u", "u_before"),
             (self.force, "force", "force", "force_before"),
@@ -53,7 +54,6 @@ class Curves:
             depth = max(-float(np.nanmin(c[now])), 0.02 * float(np.nanmax(np.abs(c[now][len(c[now]) // 3 :]))), 1e-3)
             plot.limits(x=(c["r"][0], c["r"][-1]), y=(-1.6 * depth, 2.4 * depth))
             plot.push()
-        self.energy.set("bare", c["r"], c["bare"])
 
 
 class Structure(pn.viewable.Viewer):

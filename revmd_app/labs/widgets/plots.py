@@ -176,8 +176,9 @@ def soon(draw: Callable[[], None]) -> None:
 
 
 def push(pane) -> None:
-    """Send a pane's changes to the notebook that shows it."""
-    if pn.state.curdoc is None and pane._models:
+    """Send a pane's changes to the notebook that shows it. (While it handles an event there is a document, too.)"""
+    document = pn.state.curdoc
+    if (document is None or document.session_context is None) and pane._models:
         pn.io.push_notebook(pane)
 
 
