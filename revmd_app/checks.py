@@ -42,11 +42,12 @@ def check_number(
     given = concrete(value)
     if given is None and not (value is None or isinstance(value, str | bytes | complex)):
         return
-    plain = given is not None and given.dtype.kind in "fiu"
-    good = np.isfinite(given) & (given > above) & (given >= at_least) & (given <= at_most) if plain else False
-    if np.all(good):
-        return
-    shown = f"{given[~good].flat[0]:.6g}" if plain else f"{value!r:.60}"
+    shown = f"{value!r:.60}"
+    if given is not None and given.dtype.kind in "fiu":
+        good = np.isfinite(given) & (given > above) & (given >= at_least) & (given <= at_most)
+        if np.all(good):
+            return
+        shown = f"{given[~good].flat[0]:.6g}"
     wanted = _range(above, at_least, at_most) + (f" ({unit})" if unit else "")
     raise ValueError(f"{name} must be {wanted}, not {shown}" + (f"; {advice}." if advice else "."))
 

@@ -261,8 +261,9 @@ def radial_curve(potential: PairPotential, r) -> tuple[np.ndarray, np.ndarray, n
     One program for each form and truncation: neither another cutoff nor another parameter compiles it again.
     """
     r = jnp.asarray(r)
-    curves = _radial_curve(_with_cutoff(potential._in(r.dtype), 1.0), jnp.asarray(potential.cutoff, r.dtype), r)
-    return tuple(np.asarray(values) for values in curves)
+    cutoff = jnp.asarray(potential.cutoff, r.dtype)
+    u, slope, bare = _radial_curve(_with_cutoff(potential._in(r.dtype), 1.0), cutoff, r)
+    return np.asarray(u), np.asarray(slope), np.asarray(bare)
 
 
 @eqx.filter_jit

@@ -51,8 +51,8 @@ def argon(
     `density` in g/cm^3, `temperature` in K. `prepared("argon", n)` gives the equilibrated liquid.
     Raises `ValueError` for a size outside 108 .. 4,000 or a box too small for the cutoff.
     """
-    options = {"density": density, "densest": DENSEST, "temperature": temperature, "seed": seed}
-    check_options("argon", n_atoms, *SIZES, "atoms", **options)
+    point = {"density": density, "densest": DENSEST, "temperature": temperature, "seed": seed}
+    check_options("argon", n_atoms, *SIZES, "atoms", **point)
     edge = cubic_edge(n_atoms * MASS, density)
     system = make_system("argon", ("Ar",), (n_atoms,), (MASS,), edge)
     potential = LennardJones(sigma=SIGMA, epsilon=EPSILON, cutoff=min(CUTOFF, 0.499 * edge))

@@ -88,7 +88,7 @@ def _lattice_state(system, positions, velocities):
 
 def check_options(name, n, smallest, largest, what, *, temperature, density=1.0, densest=math.inf, seed=0):
     """Raise `ValueError` in one sentence when a size, density, temperature or seed is out of range."""
-    advice = _why_not_more(n, largest) if isinstance(n, int | np.integer) and n > largest else ""
+    advice = _why_not_more(int(n), largest) if isinstance(n, int | np.integer) and n > largest else ""
     whole_number(f"the number of {what} of {name}", n, smallest, largest, advice)
     whole_number("the seed", seed, 0, 2**62)
     check_number(f"the density of {name}", density, above=0.0, at_most=densest)

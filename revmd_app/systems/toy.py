@@ -57,8 +57,8 @@ def lennard_jones_fluid(
 
     Raises `ValueError` for a size outside 32 .. 4,000.
     """
-    options = {"density": density, "densest": FLUID_DENSEST, "temperature": temperature, "seed": seed}
-    check_options("lennard_jones_fluid", n_atoms, *FLUID_SIZES, "atoms", **options)
+    point = {"density": density, "densest": FLUID_DENSEST, "temperature": temperature, "seed": seed}
+    check_options("lennard_jones_fluid", n_atoms, *FLUID_SIZES, "atoms", **point)
     edge = (n_atoms / density) ** (1 / 3)
     system = make_system("lennard_jones_fluid", ("A",), (n_atoms,), (1.0,), edge, boltzmann=1.0)
     options = {"density": float(density), "temperature": float(temperature), "truncation": truncation}
