@@ -39,7 +39,7 @@ The studies choose lengths of their own, so that each takes about a minute; a re
     rows               method, n_steps, bytes, seconds (None: not run), timed, extrapolated (bytes off a straight line,
                        not from XLA), why (it was not run or compiled)
     limits             bytes that Binder offers: [least, most];  crossing: by method, steps at which it needs the least
-    sample_every, atoms
+    samples (of every run), atoms
 `scatter`: both gradients over a grid ("study": {"grid": {knob key: values}}; `studies.default_grid` gives the default).
     points             values ({knob key: value}), loss, loss_error; by name: reversible, reversible_error, reweighting,
                        reweighting_error;  points_total
