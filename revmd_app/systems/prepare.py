@@ -151,9 +151,10 @@ def _ship(folder: Path, seed: int) -> None:
 
 
 def _timed(name: str, n: int, seed: int, folder: Path):
+    lattice = build(name, n, seed=seed)
     print(f"{name} {n:,}: equilibrating ...", flush=True)
     begin = time.perf_counter()
-    case = equilibrate(build(name, n, seed=seed))
+    case = equilibrate(lattice)
     seconds = time.perf_counter() - begin
     path = store.save(case, folder)
     print(f"{name} {n:,}: {seconds:.0f} s, written to {path}", flush=True)

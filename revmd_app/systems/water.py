@@ -26,6 +26,8 @@ BOND_STIFFNESS, BOND_LENGTH = 462750.4, 0.09572
 ANGLE_STIFFNESS, ANGLE = 836.8, 1.82421813418
 """kJ/mol/rad^2, rad (104.52 degrees)."""
 SIZES = (64, 1000)
+DENSEST = 3.0
+"""g/cm^3: three times as dense as the liquid; molecules overlap beyond it."""
 CUTOFF = 1.0
 
 LIMITS = """\
@@ -62,7 +64,8 @@ def water(
     is a poor liquid; `prepared("water", n)` gives the equilibrated one. The cutoff is 1.0 nm or just under half the
     box. Raises `ValueError` for a size outside 64 .. 1,000.
     """
-    check_options("water", n_molecules, *SIZES, "molecules", density=density, temperature=temperature)
+    point = {"density": density, "densest": DENSEST, "temperature": temperature, "seed": seed}
+    check_options("water", n_molecules, *SIZES, "molecules", **point)
     edge = cubic_edge(n_molecules * (OXYGEN + 2 * HYDROGEN), density)
     system = _topology(n_molecules, edge)
     cutoff = min(CUTOFF, 0.499 * edge)
@@ -89,7 +92,7 @@ def water(
 def _topology(n: int, edge: float) -> System:
     oxygen = np.arange(n)
     first = n + 2 * oxygen
-    bonds = np.stack([oxygen, first, oxygen, first + 1], axis=1).reshape(-1, 2)
+    bonds = np.concatenate([np.stack([oxygen, hydrogen], axis=1) for hydrogen in (first, first + 1)])
     return make_system(
         "water",
         ("O", "H"),
