@@ -306,7 +306,7 @@ def _conclude(entry: Entry, entries: list[Entry], single: bool) -> None:
         return
     row.rounds, row.wall = len(walls), statistics.median(walls)
     row.cpu = statistics.median(cpu for _, cpu in entry.turns.values())
-    low, _, high = statistics.quantiles(walls, n=4) if len(walls) > 1 else (walls[0],) * 3
+    low, _, high = statistics.quantiles(walls, n=4, method="inclusive") if len(walls) > 1 else (walls[0],) * 3
     row.wall_range = (low, high)
     base_program = "gradient loss" if entry.gradient else row.program
     base = next((e for e in entries if (e.row.contender, e.row.program) == (OURS, base_program)), None)
