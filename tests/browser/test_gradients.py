@@ -44,7 +44,7 @@ def test_a_comparison_finishes_and_another_is_cancelled(open_lab):
     lab = open_lab("&n_steps=50&replicas=2&estimators=reversible,finite-difference,reweighting")
     lab.get_by_label("Loss L").select_option("Velocity autocorrelation")
     lab.get_by_role("button", name="Compare estimators").click()
-    lab.get_by_text("Finished in").wait_for(timeout=MINUTES)
+    lab.get_by_text("Finished in").filter(visible=True).wait_for(timeout=MINUTES)
     table = lab.locator("table").first.inner_text()
     assert "Reversible" in table
     assert "order of its samples in time" in table  # why reweighting refuses
@@ -63,8 +63,8 @@ def test_a_study_finishes_and_says_what_it_found(open_lab, study):
     lab.get_by_role("button", name=study, exact=True).click()
     button, words = STUDIES[study]
     lab.get_by_role("button", name=button, exact=True).click()
-    lab.get_by_text("Finished in").wait_for(timeout=MINUTES)
-    lab.get_by_text(words).last.wait_for()
+    lab.get_by_text("Finished in").filter(visible=True).wait_for(timeout=MINUTES)
+    lab.get_by_text(words).filter(visible=True).last.wait_for()
     assert fits(lab)
 
 
@@ -84,13 +84,13 @@ def test_a_hostile_formula_and_no_estimator_are_answered_and_the_lab_goes_on(ope
     lab.get_by_text("Choose at least one estimator").wait_for()
     lab.get_by_label("Reversible").check()
     lab.get_by_role("button", name="Compare estimators").click()
-    lab.get_by_text("Finished in").wait_for(timeout=MINUTES)
+    lab.get_by_text("Finished in").filter(visible=True).wait_for(timeout=MINUTES)
 
 
 def test_a_point_of_the_grid_sets_the_sliders(open_lab):
     lab = open_lab("&effort=quick&study=grid")
     lab.get_by_role("button", name="Run the grid").click()
-    lab.get_by_text("Finished in").wait_for(timeout=MINUTES)
+    lab.get_by_text("Finished in").filter(visible=True).wait_for(timeout=MINUTES)
     where = """() => { for (const view of Bokeh.index.roots ?? []) { const found = seek(view); if (found) return found }
         function seek(v) { if (v.model.type === 'Figure' || v.model.type === 'Plot') {
             const s = v.model.renderers.map(r => r.data_source).find(s => s && s.name === 'sets grid');
