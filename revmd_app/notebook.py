@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from revmd_app import processor
+
 LEAST_WIDTH = 1184
 """Pixels below which a lab scrolls sideways: JupyterLab's file browser takes a third of a laptop's window."""
 _shown: dict[str, Any] = {}
@@ -24,6 +26,7 @@ def start() -> None:
     import panel as pn
     from panel.io.notebook import load_notebook
 
+    processor.prepare()
     again = bool(hv.extension._loaded)
     # Inline: by default both would fetch their scripts from another host.
     pn.extension("katex", "tabulator", inline=True, notifications=False)
@@ -47,7 +50,8 @@ def lab(name: str, **configuration: Any):
     stop(name)
     made = app.build(name)
     made.model.configure(configuration)
-    made.__panel__().min_width = LEAST_WIDTH
+    page = made.__panel__()
+    page.styles = {**page.styles, "min-width": f"{LEAST_WIDTH}px"}  # Panel overrules `min_width` by the children's
     made.start()
     _shown[name] = made
     return made
