@@ -68,7 +68,7 @@ class RewindLab(Lab):
         model = self.model
         self.melt = look.button("Melt and un-melt", button_type="primary", width=150)
         self.one_bit = look.button("The same, with one bit flipped", width=212)
-        self.again = look.button("New start", width=86)
+        self.again = look.button("New start", width=86, margin=(2, 12))
         self.melt.on_click(lambda _: self._do(model.there_and_back))
         self.one_bit.on_click(lambda _: self._do(self._one_bit))
         self.again.on_click(lambda _: self._do(model.restart))
@@ -127,6 +127,7 @@ class RewindLab(Lab):
         p = self.plots
         self.spread_words = look.text("", margin=(2, 4), styles={"font-size": "12px"}, sizing_mode="stretch_width")
         self.tabs = pn.Tabs(
+            ("Way back", _plot("Way back, off the way out", p.astray, "chaos is a straight line")),
             ("Order", _plot("Order left", p.order, "1: as at the start")),
             ("Bits burnt", _plot("Bits burnt by friction", p.bits)),
             ("One bit", _plot("Spread of the flipped bit", p.spread, "", self.spread_words)),
@@ -230,7 +231,7 @@ class RewindLab(Lab):
             off = frame["off"]["apart"] if compare and name == "flipped" else frame["off"][name]
             distance = float(np.sqrt(np.mean(np.asarray(off, float) ** 2)))
             words = "0" if distance == 0 else look.significant(distance, 3)
-            to = "nm off the exact run" if compare and name == "flipped" else "nm from the start"
+            to = "nm off"
             lost = frame["lost"].get(name)
             fate = f"blew up at step {lost:,}" if lost is not None else ""
             if compare and name == "flipped" and not fate:

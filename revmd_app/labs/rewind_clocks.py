@@ -205,6 +205,16 @@ class Clocks:
             moved = in_nm(self.system, self._integers(name).position - self.start.position)
         return np.sqrt((moved * moved).sum(axis=0))
 
+    def coordinates(self, name: str) -> np.ndarray:
+        """(3, N) positions as the clock counts them: float64 nm, or integers."""
+        return self.positions(name) if name in PRECISIONS else np.asarray(self._integers(name).position)
+
+    def between(self, then: np.ndarray, name: str) -> float:
+        """Root mean square distance (nm) of a clock from where it was then (`coordinates`), minimum image."""
+        moved = self.coordinates(name) - then
+        moved = self._nearest(moved) if name in PRECISIONS else in_nm(self.system, moved)
+        return float(np.sqrt((moved * moved).sum(axis=0).mean()))
+
     def apart(self) -> np.ndarray:
         """(N,) distances (nm) between the atoms of the exact run and those of the run with the flipped bit."""
         assert self.twin is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import CustomJSTickFormatter, FixedTicker, Span
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, Span
 
 from revmd_app.labs.rewind_model import RewindModel
 from revmd_app.labs.widgets.plots import BLUE, GREEN, INK, MUTED, PURPLE, VERMILLION, Line, LivePlot, soon
@@ -34,6 +34,17 @@ class Plots:
         self.model = model
         self.distance = self._make_distance()
         self.order = LivePlot("step", "order left", self._pairs(""), compact=True, legend=False, key="order")
+        self.astray = LivePlot(
+            "step",
+            "off its own way out (nm)",
+            {f"back {name}": Line("", colour, 2.5) for name, colour in COLOURS.items()},
+            compact=True,
+            legend=False,
+            key="astray",
+        )
+        self.astray.figure.yaxis.formatter = CustomJSTickFormatter(code=DECADES)
+        self.astray.figure.yaxis.ticker = FixedTicker(ticks=[FLOOR, -15, -10, -5, 0])
+        self.astray.limits(y=(FLOOR - 0.8, 1.2))
         self.bits = LivePlot(
             "step",
             "bits per degree of freedom",
@@ -52,7 +63,7 @@ class Plots:
         )
         self.spread.figure.yaxis.formatter = CustomJSTickFormatter(code=DECADES)
         self.here = {}
-        for plot in (self.distance, self.order, self.bits):
+        for plot in (self.distance, self.order, self.astray, self.bits):
             self.here[plot] = Span(location=0, dimension="height", line_color=INK, line_width=1.2, line_dash="dotted")
             plot.figure.add_layout(self.here[plot])
             plot.figure.on_event(Tap, self._tapped)
@@ -60,9 +71,9 @@ class Plots:
     def _pairs(self, label: str) -> dict[str, Line]:
         """Way out (fine) and way back (bold) of every clock."""
         lines = {}
-        for name, colour in COLOURS.items():
-            lines[f"out {name}"] = Line("", colour, 1.2, "dashed", 0.55)
-            lines[f"back {name}"] = Line(NAMES[name] if label else "", colour, 3.5 if name == "exact" else 2.2)
+        for name in ("exact", "float64", "float32", "flipped"):
+            lines[f"out {name}"] = Line("", COLOURS[name], 1.2, "dashed", 0.55)
+            lines[f"back {name}"] = Line(NAMES[name] if label else "", COLOURS[name], 4.5 if name == "exact" else 2.0)
         return lines
 
     def _make_distance(self) -> LivePlot:
@@ -78,6 +89,8 @@ class Plots:
         figure.yaxis.ticker = FixedTicker(ticks=[FLOOR, -15, -12, -9, -6, -3, 0])
         figure.add_layout(Span(location=FLOOR, dimension="width", line_color=MUTED, line_width=1, line_dash="dotted"))
         plot.limits(y=(FLOOR - 0.8, 1.2))
+        self.ends = ColumnDataSource({"x": [], "y": [], "color": []}, name="lost distance")
+        figure.scatter("x", "y", source=self.ends, marker="x", size=12, line_width=3, line_color="color")
         return plot
 
     def _tapped(self, event) -> None:
@@ -95,8 +108,12 @@ class Plots:
                 y = on_decades if row == "off" else (lambda x: x)
                 plot.set(f"out {name}", steps, y(out))
                 plot.set(f"back {name}", steps, y(back))
+            steps, _, back = model.curve("astray", name)
+            self.astray.set(f"back {name}", steps, on_decades(back))
         span = (0, model.length)
         self.distance.limits(x=span)
+        self.astray.limits(x=span)
+        self._draw_ends()
         self.order.limits(x=span, y=(-0.04, 1.06))
         tape, law = frame["tape series"] if frame else (NONE, NONE)
         steps = model.curve("off", "exact")[0]
@@ -106,8 +123,18 @@ class Plots:
         for here in self.here.values():
             here.location = model.step
         self._draw_spread()
-        for plot in (self.distance, self.order, self.bits, self.spread):
+        for plot in (self.distance, self.order, self.astray, self.bits, self.spread):
             plot.push()
+
+    def _draw_ends(self) -> None:
+        """A cross where a clock blew up."""
+        lost = self.model.frame["lost"] if self.model.frame else {}
+        distances = [float(np.sqrt(np.mean(np.asarray(self.model.frame["off"][name]) ** 2))) for name in lost]
+        self.ends.data = {
+            "x": list(lost.values()),
+            "y": [float(y) for y in on_decades(distances)],
+            "color": [COLOURS[name] for name in lost],
+        }
 
     def _draw_spread(self) -> None:
         frame, growth = self.model.frame, self.model.growth()

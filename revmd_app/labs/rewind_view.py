@@ -43,11 +43,14 @@ class BoxesView(AtomsView):
         self.show(np.tile(np.asarray(species), k), molecules, self._side_by_side(positions), whole)
 
     def _side_by_side(self, positions: Mapping[str, np.ndarray]) -> np.ndarray:
-        copies = []
+        copies, last = (
+            [],
+            len(self.names) - 1,
+        )  # NGL looks along +z with y up: the first box, on the left, has the largest x
         for i, name in enumerate(self.names):
             finite = np.where(np.isfinite(positions[name]), positions[name], 0.0)
             copy = place(finite, self._molecule_of, self._edges)
-            copy[0] += i * (self._edges[0] + GAP)
+            copy[0] += (last - i) * (self._edges[0] + GAP)
             copies.append(copy)
         return np.concatenate(copies, axis=1)
 

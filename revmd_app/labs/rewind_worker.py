@@ -27,7 +27,8 @@ FINE_STRIDE = 20
 """Steps between two measurements while a flipped bit spreads."""
 SPREAD_ENDS = 0.2
 """nm. Beyond this distance two runs have nothing in common any more."""
-ROWS = ("off", "order")
+ROWS = ("off", "order", "astray")
+"""Of every clock: its distance from the start, the order that is left, how far the way back is off the way out."""
 
 
 def run(link: Link, request: dict[str, Any]) -> None:
@@ -51,6 +52,7 @@ class Series:
         empty = lambda: np.full((2, self.size), np.nan, np.float32)
         self.values = {f"{row} {name}": empty() for row in ROWS for name in CLOCKS}
         self.tape = np.full((2, self.size), np.nan)  # bits on the tape, bits burnt
+        self.way_out: dict[tuple[str, int], np.ndarray] = {}
 
     def next_after(self, step: int, forwards: bool) -> int:
         """The next step of the grid in this direction."""
@@ -66,6 +68,20 @@ class Series:
             if name not in clocks.lost:
                 self.values[f"off {name}"][int(backwards), at] = np.sqrt(np.mean(clocks.off(name) ** 2))
                 self.values[f"order {name}"][int(backwards), at] = clocks.order(name)
+                self._compare_ways(clocks, name, at, backwards)
+
+    def _compare_ways(self, clocks: Clocks, name: str, at: int, backwards: bool) -> None:
+        """How far a clock on its way back is from where it was at this step on its way out."""
+        if name == FLIPPED:
+            astray = float(np.sqrt(np.mean(clocks.apart() ** 2)))
+        elif not backwards:
+            self.way_out[name, at] = clocks.coordinates(name)
+            return
+        elif (name, at) in self.way_out:
+            astray = clocks.between(self.way_out[name, at], name)
+        else:
+            return
+        self.values[f"astray {name}"][1, at] = astray
 
 
 class Bench:

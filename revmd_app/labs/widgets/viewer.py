@@ -199,6 +199,7 @@ class AtomsView(pn.viewable.Viewer):
         parts = {0: xyz, 2: np.array([epoch])}
         if kinetic is not None and COLOURS[self.colour] == "bfactor":
             parts[1] = kinetic[picture.order]
+        parts = dict(sorted(parts.items()))  # nglview counts the buffers in the order of the keys
         buffers = [np.ascontiguousarray(part, dtype="f4").tobytes() for part in parts.values()]
         data = {str(name): i for i, name in enumerate(parts)}
         self.widget.send({"type": "binary_single", "data": data}, buffers=buffers)
