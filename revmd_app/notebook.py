@@ -16,6 +16,10 @@ from revmd_app import processor
 
 LEAST_WIDTH = 1184
 """Pixels below which a lab scrolls sideways: JupyterLab's file browser takes a third of a laptop's window."""
+PERIOD = 200
+"""Least milliseconds between two frames. A served page is sent no more than it takes; a notebook queues everything, and
+what the student moves would wait behind it.
+"""
 _shown: dict[str, Any] = {}
 """The running lab of each name: running a cell again ends the former one and its simulation."""
 
@@ -52,6 +56,7 @@ def lab(name: str, **configuration: Any):
     made.model.configure(configuration)
     page = made.__panel__()
     page.styles = {**page.styles, "min-width": f"{LEAST_WIDTH}px"}  # Panel overrules `min_width` by the children's
+    made.period = max(made.period, PERIOD)
     made.start()
     _shown[name] = made
     return made
