@@ -238,13 +238,13 @@ class RewindLab(Lab):
                 fate = f"{int((np.asarray(off) > 0.1).sum())} atoms off by more than 0.1 nm"
             if name == "exact" and frame["identical"] is not None and frame["moved"]:
                 same, all_of = frame["identical"]
-                fate = f"{same:,} of {all_of:,} integers as at the start"
-            colour = COLOURS[name]
+                fate = f"{same:,} of {all_of:,} integers identical"
+            colour, tone = COLOURS[name], "#00593f" if "integers" in fate else "#8a2f00"
             cells.append(
                 f"<div style='flex:1'><b style='color:{colour};font-size:15px'>{NAMES[name]}</b><br>"
                 f"<span style='font-size:17px;font-weight:600'>{words}</span> "
                 f"<span style='font-size:12px;color:{look.MUTED}'>{to}</span><br>"
-                f"<span style='font-size:12px;color:#8a2f00'>{fate}&nbsp;</span></div>"
+                f"<span style='font-size:12px;color:{tone}'>{fate}&nbsp;</span></div>"
             )
         what = "off the exact run" if compare else "off the start"
         scale = f"<div style='text-align:center;font-size:11.5px;color:{look.MUTED}'>{what}: {self.atoms.scale()}</div>"

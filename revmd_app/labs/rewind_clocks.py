@@ -76,7 +76,7 @@ class Clocks:
         return self.exact.system
 
     @property
-    def world(self) -> tuple:
+    def world(self) -> tuple[Any, Any, Any]:
         """(system, potential, settings) that are in force."""
         return self.system, self.exact.potential, self.exact.settings
 
@@ -141,7 +141,7 @@ class Clocks:
             self.exact.backward(n)
             self._let_others((self.system, in_force.potential, in_force.settings), n, forwards=False)
 
-    def _let_others(self, world, n: int, forwards: bool) -> None:
+    def _let_others(self, world: tuple[Any, Any, Any], n: int, forwards: bool) -> None:
         """The same steps for those that may fail: who explodes is lost, and stays where it last was."""
         go = floating.advance if forwards else floating.rewind
         for name in PRECISIONS:

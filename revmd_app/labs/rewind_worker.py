@@ -56,7 +56,7 @@ class Series:
 
     def next_after(self, step: int, forwards: bool) -> int:
         """The next step of the grid in this direction."""
-        return (step // self.every + 1) * self.every if forwards else -(-step // self.every - 1) * self.every
+        return (step // self.every + 1) * self.every if forwards else (-(-step // self.every) - 1) * self.every
 
     def note(self, clocks: Clocks, backwards: bool) -> None:
         """Measure the clocks, if their step is on the grid."""
@@ -218,7 +218,7 @@ class Bench:
     def spreading(self) -> bool:
         """Whether the flipped bit has not yet reached everything."""
         clocks = self.clocks
-        return clocks.twin is not None and FLIPPED not in clocks.lost and self.spread[-1][1] < SPREAD_ENDS
+        return clocks.twin is not None and FLIPPED not in clocks.lost and self.spread[-1][2] < SPREAD_ENDS
 
     def _note(self, n: int) -> None:
         self.series.note(self.clocks, self.backwards)

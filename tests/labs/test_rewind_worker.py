@@ -12,7 +12,7 @@ from revmd_app import units
 from revmd_app.labs.rewind_clocks import Clocks, bit_size, key_of
 from revmd_app.labs.rewind_model import RewindModel
 from revmd_app.labs.rewind_systems import case_of
-from revmd_app.labs.rewind_worker import Bench
+from revmd_app.labs.rewind_worker import Bench, Series
 from revmd_app.systems import prepared
 
 SMALL = "Argon crystal, 108 atoms"
@@ -137,6 +137,9 @@ def test_a_flipped_bit_prevents_the_crystal_and_grows_exponentially(session):
     edge = float(frame["box"][1])
     assert first[2] * np.sqrt(108) == pytest.approx(bit_size(edge, 40), rel=1e-6)
     assert frame["spread"][-1][3] > 50
+    early = frame["spread"][frame["spread"][:, 2] < 0.2]
+    assert np.diff(early[:, 0]).min() >= -20  # steps: fine enough for a slope
+    assert np.isfinite(model.curve("off", "flipped")[2]).mean() > 0.9
     growth = model.growth()
     assert growth is not None
     assert 1.0 < growth.rate < 15.0
@@ -269,6 +272,12 @@ def test_an_explosion_is_one_sentence_and_the_last_good_state_goes_back():
     assert np.isfinite(frame["positions"]["exact"]).all()
     model.seek(0)
     assert session.obey()["identical"] == (972, 972)
+
+
+def test_strides_end_on_the_grid():
+    series = Series(1000, 25)
+    assert [series.next_after(step, True) for step in (0, 10, 25)] == [25, 25, 50]
+    assert [series.next_after(step, False) for step in (50, 40, 26, 25)] == [25, 25, 25, 0]
 
 
 def test_frames_are_small_and_strides_short(session):
