@@ -33,6 +33,7 @@ def test_the_address_follows_the_controls_and_restores_them(page, app_url, conte
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.get_by_label("Pair potential u(r)").select_option("Morse")
+    page.get_by_text("r_m").first.wait_for()  # its own sliders are there
     page.get_by_role("slider").nth(1).focus()
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: "form=morse" in settings(page) and "r_m=" in settings(page), "an address that follows")
