@@ -16,8 +16,8 @@ import numpy as np
 
 from revmd_app.engine import floating
 from revmd_app.engine.floating import FloatState
-from revmd_app.engine.lattice import State, burnt_bits
-from revmd_app.engine.loops import SimulationError
+from revmd_app.engine.lattice import VELOCITY_BITS, State, burnt_bits, scale
+from revmd_app.engine.loops import FASTEST_MOVE, SimulationError
 from revmd_app.engine.restart import Controls, Recorder
 from revmd_app.engine.simulate import Tape, advance, rewind, tape_capacity
 from revmd_app.labs import knobs
@@ -156,6 +156,9 @@ class Clocks:
                 (self.twin.forward if forwards else self.twin.backward)(n)
             except SimulationError:
                 self.lost[FLIPPED] = self.twin.step
+            else:
+                if fastest_move(self.twin) > FASTEST_MOVE:
+                    self.lost[FLIPPED] = self.twin.step
 
     def compile(self, say=lambda words: None) -> None:
         """Make every program before the first step; `say` hears what is being made."""
@@ -270,6 +273,14 @@ def read(settings, potential) -> dict[str, float]:
         "sigma": float(pair.sigma),
         "epsilon": float(pair.epsilon),
     }
+
+
+def fastest_move(run: Recorder) -> float:
+    """How far the fastest atom goes in a step, as a fraction of the box. (A rewind needs no such check of its own: it
+    ends where it began. A run with a flipped bit is on nobody's way back, and friction undone heats it.)"""
+    fastest = float(np.abs(np.asarray(run.state.velocity, np.float64)).max())
+    scaled = fastest * float(scale(burnt_bits(run.state, run.settings))) / 2.0**VELOCITY_BITS
+    return scaled * float(run.settings.dt)
 
 
 def in_nm(system, integers) -> np.ndarray:

@@ -23,7 +23,6 @@ VIEWS = ("three clocks", "exact and flipped")
 POINTS = 200
 """Points of a curve over the whole run."""
 LARGEST_FILE = 50_000_000
-LAST_STEPS = {"float32": "float32", "float64": "float64", "flipped": "the flipped run"}
 
 
 class Growth(NamedTuple):
@@ -287,4 +286,6 @@ class RewindModel(LabModel):
         if frame["identical flipped"] is not None:
             same, all_of = frame["identical flipped"]
             words += f" With one bit flipped {all_of - same:,} of them differ."
+        elif "flipped" in frame["lost"]:
+            words += f" With one bit flipped it blew up at step {frame['lost']['flipped']:,}."
         return "done", words

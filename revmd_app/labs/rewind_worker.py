@@ -292,7 +292,9 @@ class Bench:
             "lost": dict(clocks.lost),
             "order": {name: clocks.order(name) for name in names},
             "identical": clocks.identical() if at_start else None,
-            "identical flipped": clocks.identical(FLIPPED) if at_start and FLIPPED in names else None,
+            "identical flipped": clocks.identical(FLIPPED)
+            if at_start and FLIPPED in names and FLIPPED not in clocks.lost
+            else None,
             "same future": self.same_future,
             "box": np.asarray(clocks.system.box),
             "species": list(clocks.system.species_of_atoms),

@@ -146,6 +146,19 @@ def test_a_flipped_bit_prevents_the_crystal_and_grows_exponentially(session):
     model.friction, model.temperature = 1.0, 300.0
 
 
+def test_friction_undone_heats_a_run_with_a_flipped_bit(session):
+    """It lost step with the noise: what is divided by a at every step then grows, and is called lost."""
+    model = session.model
+    model.restart()
+    model.param.update(friction=3.0, flip_bit=44)
+    model.flip_and_back()
+    frame = session.obey()
+    assert frame["identical"] == (972, 972)
+    assert 0 < frame["lost"]["flipped"] < 2000
+    assert "blew up at step" in model.verdict()[1]
+    model.friction = 1.0
+
+
 def test_a_low_bit_stays_what_it_is_until_it_carries_over():
     """Forces see the upper 32 bits: ten steps later bit 0 is still all the difference."""
     clocks = Clocks(case_of(SMALL), {**RewindModel(system=SMALL).controls()}, key_of(0))
