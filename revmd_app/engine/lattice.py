@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int32, Int64
 
 from revmd_app.engine.system import System
+from revmd_app.engine.topology import Column
 
 VELOCITY_BITS = 38
 """A lattice velocity of 1 is box/2^38 per ps at scale 1 (thermal argon: 2^34, hot hydrogen: 2^41)."""
@@ -83,9 +84,10 @@ class Snapshot(eqx.Module):
         return vectors
 
     def separations(self, i, j) -> Float[Array, "3 *pairs"]:
-        """Minimum-image vectors r_i - r_j (nm) for index arrays i and j of one shape."""
-        offset = None if self.offset is None else self.offset[:, i] - self.offset[:, j]
-        return self._to_nm(self.lattice[:, i] - self.lattice[:, j], offset)
+        """Minimum-image vectors r_i - r_j (nm) for index arrays i and j of one shape, or columns of the topology."""
+        take = lambda values, at: at.take(values) if isinstance(at, Column) else values[:, at]
+        offset = None if self.offset is None else take(self.offset, i) - take(self.offset, j)
+        return self._to_nm(take(self.lattice, i) - take(self.lattice, j), offset)
 
     def all_separations(self, a: slice, b: slice) -> Float[Array, "3 a b"]:
         """Minimum-image vectors r_i - r_j (nm) between every atom of slice a and every atom of slice b."""

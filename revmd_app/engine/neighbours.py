@@ -19,8 +19,8 @@ from revmd_app.engine.lattice import State
 from revmd_app.engine.system import System
 from revmd_app.potentials.kernels import Block, Neighbours
 
-LIST_PAYS_FROM = 500
-"""Below this many atoms summing over all pairs is faster than any list (measured on one core)."""
+GATHERING = 4.0
+"""What a pair of a list costs over a pair in the sum over all pairs (measured on one core): its atom is gathered."""
 
 
 class Plan(eqx.Module):
@@ -50,8 +50,8 @@ def make_plan(system: System, potential, settings, capacity_box=None) -> Plan:
     box = np.asarray(system.box if capacity_box is None else capacity_box)
     blocks = []
     for block in potential.blocks(system):
-        worth = max(block.a1 - block.a0, block.b1 - block.b0) >= LIST_PAYS_FROM
-        worth = worth and 2 * (block.cutoff + settings.skin) < float(box.min())
+        near = _expected(block, float(np.prod(box)), settings)
+        worth = GATHERING * near < block.b1 - block.b0 and 2 * (block.cutoff + settings.skin) < float(box.min())
         if use == "list" or (use == "auto" and worth):
             blocks += [block] if block.symmetric else [block, block.swapped]
     volume = float(np.prod(box))
@@ -59,10 +59,13 @@ def make_plan(system: System, potential, settings, capacity_box=None) -> Plan:
     return Plan(blocks=tuple(blocks), capacities=capacities, skin=settings.skin)
 
 
+def _expected(block: Block, volume: float, settings) -> float:
+    """Neighbours of an atom at the block's mean density."""
+    return (block.b1 - block.b0) * 4 / 3 * math.pi * (block.cutoff + settings.skin) ** 3 / volume
+
+
 def _capacity(block: Block, volume: float, settings) -> int:
-    radius = block.cutoff + settings.skin
-    expected = (block.b1 - block.b0) * 4 / 3 * math.pi * radius**3 / volume
-    wanted = settings.capacity * expected + 8
+    wanted = settings.capacity * _expected(block, volume, settings) + 8
     return int(min(math.ceil(wanted / 8) * 8, math.ceil((block.b1 - block.b0) / 8) * 8))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 
 from revmd_app import units
+from revmd_app.engine.topology import Column, Runs, find_runs
 
 
 class System(eqx.Module):
@@ -28,6 +29,8 @@ class System(eqx.Module):
     angles: Int32[Array, "angles 3"]  # the apex is the middle column
     boltzmann: float = eqx.field(static=True, default=units.BOLTZMANN)
     periodic: bool = eqx.field(static=True, default=True)
+    bond_runs: tuple[Runs | None, ...] = eqx.field(static=True, default=(None, None))  # of each column
+    angle_runs: tuple[Runs | None, ...] = eqx.field(static=True, default=(None, None, None))
 
     @property
     def n_atoms(self) -> int:
@@ -52,6 +55,16 @@ class System(eqx.Module):
         i = self.species.index(species)
         start = sum(self.counts[:i])
         return slice(start, start + self.counts[i])
+
+    @property
+    def bond_columns(self) -> tuple[Column, ...]:
+        """The two atoms of every bond."""
+        return tuple(Column(self.bonds[:, k], runs) for k, runs in enumerate(self.bond_runs))
+
+    @property
+    def angle_columns(self) -> tuple[Column, ...]:
+        """The three atoms of every angle, the apex in the middle."""
+        return tuple(Column(self.angles[:, k], runs) for k, runs in enumerate(self.angle_runs))
 
     @property
     def species_of_atoms(self) -> np.ndarray:
@@ -80,6 +93,8 @@ def make_system(name, species, counts, species_masses, box, molecule=None, bonds
     if not np.all(masses > 0):
         raise ValueError("every mass must be positive (u).")
     molecule = np.arange(n) if molecule is None else molecule
+    bonds = np.asarray(np.zeros((0, 2)) if bonds is None else bonds, dtype=np.int32)
+    angles = np.asarray(np.zeros((0, 3)) if angles is None else angles, dtype=np.int32)
     return System(
         name=name,
         species=tuple(species),
@@ -87,7 +102,9 @@ def make_system(name, species, counts, species_masses, box, molecule=None, bonds
         masses=jnp.asarray(masses),
         box=jnp.asarray(box),
         molecule=jnp.asarray(molecule, dtype=jnp.int32),
-        bonds=jnp.asarray(np.zeros((0, 2)) if bonds is None else bonds, dtype=jnp.int32),
-        angles=jnp.asarray(np.zeros((0, 3)) if angles is None else angles, dtype=jnp.int32),
+        bonds=jnp.asarray(bonds),
+        angles=jnp.asarray(angles),
+        bond_runs=tuple(find_runs(column) for column in bonds.T),
+        angle_runs=tuple(find_runs(column) for column in angles.T),
         **static,
     )

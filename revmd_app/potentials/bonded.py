@@ -12,12 +12,15 @@ where δ is the vector w of `force_vjp` taken between the same atoms as s.
 from __future__ import annotations
 
 import abc
+import math
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from revmd_app.engine.topology import Column
 from revmd_app.potentials.base import Parameter, Potential, parameter
 
 
@@ -29,8 +32,8 @@ class HarmonicCoordinate(Potential):
         """(k, q0)."""
 
     @abc.abstractmethod
-    def table(self, system) -> tuple[Array, tuple[Array, ...]]:
-        """(apex, ends): (T,) indices of the atom that the relative vectors start from, and of those they point to."""
+    def table(self, system) -> tuple[Column, tuple[Column, ...]]:
+        """(apex, ends): columns of the atom that the relative vectors start from, and of those they point to."""
 
     @staticmethod
     @abc.abstractmethod
@@ -55,7 +58,7 @@ class HarmonicCoordinate(Potential):
     def force_vjp(self, snapshot, w):
         k, q0, vectors = self._read(snapshot)
         apex, ends = self.table(snapshot.system)
-        delta = tuple(w[:, end] - w[:, apex] for end in ends)
+        delta = tuple(end.take(w) - apex.take(w) for end in ends)
         gradient, turned = jax.jvp(self.coordinate_gradient, vectors, delta)
         stretch = self.coordinate(*vectors) - q0
         along = sum(_dot(d, g) for d, g in zip(delta, gradient, strict=True))
@@ -64,9 +67,9 @@ class HarmonicCoordinate(Potential):
         of_q0 = (k * jnp.sum(along)).astype(jnp.float64)
         return self._collect(snapshot, products), self._with_constants(of_k, of_q0)
 
-    @abc.abstractmethod
     def _with_constants(self, k, q0) -> HarmonicCoordinate:
-        """The same potential with other constants; a gradient has this structure too."""
+        """The same potential with other constants, unchecked: a gradient has this structure too."""
+        return eqx.tree_at(lambda term: term.constants(), self, (k, q0))
 
     def _read(self, snapshot):
         k, q0 = (c.astype(snapshot.dtype) for c in self.constants())
@@ -76,10 +79,9 @@ class HarmonicCoordinate(Potential):
     def _collect(self, snapshot, on_ends):
         """(3, N) from contributions to each end; the apex gets the opposite of their sum, so momentum is conserved."""
         apex, ends = self.table(snapshot.system)
-        total = jnp.zeros(snapshot.lattice.shape, snapshot.dtype)
-        for end, contribution in zip(ends, on_ends, strict=True):
-            total = total.at[:, end].add(contribution)
-        return total.at[:, apex].add(-sum(on_ends))
+        n_atoms = snapshot.system.n_atoms
+        parts = [end.put(contribution, n_atoms) for end, contribution in zip(ends, on_ends, strict=True)]
+        return sum(parts) + apex.put(-sum(on_ends), n_atoms)
 
 
 class HarmonicBond(HarmonicCoordinate):
@@ -88,8 +90,8 @@ class HarmonicBond(HarmonicCoordinate):
     Defaults: TIP3P-like flexible water.
     """
 
-    k: Float[Array, ""] = parameter(462750.4)
-    r0: Float[Array, ""] = parameter(0.09572)
+    k: Float[Array, ""] = parameter(462750.4, at_least=0.0)
+    r0: Float[Array, ""] = parameter(0.09572, above=0.0)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "k": Parameter("k_b", "kJ/mol/nm²", (1e5, 8e5), log=True, doc="Stiffness of the bond."),
@@ -100,11 +102,9 @@ class HarmonicBond(HarmonicCoordinate):
     def constants(self):
         return self.k, self.r0
 
-    def _with_constants(self, k, q0):
-        return HarmonicBond(k, q0)
-
     def table(self, system):
-        return system.bonds[:, 0], (system.bonds[:, 1],)
+        apex, end = system.bond_columns
+        return apex, (end,)
 
     @staticmethod
     def coordinate(d):
@@ -123,8 +123,8 @@ class HarmonicAngle(HarmonicCoordinate):
     the force is set to zero. Defaults: TIP3P-like flexible water.
     """
 
-    k: Float[Array, ""] = parameter(836.8)
-    theta0: Float[Array, ""] = parameter(1.82421813418)
+    k: Float[Array, ""] = parameter(836.8, at_least=0.0)
+    theta0: Float[Array, ""] = parameter(1.82421813418, at_least=0.0, at_most=math.pi)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "k": Parameter("k_θ", "kJ/mol/rad²", (200.0, 1500.0), log=True, doc="Stiffness of the angle."),
@@ -135,11 +135,9 @@ class HarmonicAngle(HarmonicCoordinate):
     def constants(self):
         return self.k, self.theta0
 
-    def _with_constants(self, k, q0):
-        return HarmonicAngle(k, q0)
-
     def table(self, system):
-        return system.angles[:, 1], (system.angles[:, 0], system.angles[:, 2])
+        first, apex, last = system.angle_columns
+        return apex, (first, last)
 
     @staticmethod
     def coordinate(d1, d2):

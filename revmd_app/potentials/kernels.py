@@ -9,9 +9,8 @@ Two layouts share one loop: pass after pass, every atom that receives a force me
 layout it is the same one for all (an index), in the *list* layout each has its own (a row of the [K, a] neighbour
 table). All arithmetic is elementwise over the receiving atoms, where XLA vectorises; a reduction over a pair axis
 would not. Forces are added one neighbour after the other in the order of their index, and what is not in range adds
-exactly
-0.0: any valid list gives the same bits. Where somebody else differentiates (`snapshot.offset` is set), pair arrays
-are formed and summed instead, which JAX can differentiate at leisure.
+exactly 0.0: any valid list gives the same bits. Where somebody else differentiates (`snapshot.offset` is set), pair
+arrays are formed and summed instead, which JAX can differentiate at leisure.
 """
 
 from __future__ import annotations
@@ -22,13 +21,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
-
-FORCE_UNROLL = {"dense": 4, "list": 1}
-"""Neighbours met in one pass of a force. Unrolled copies of one line may be rounded differently (one with a fused
-multiply-add, another without); a neighbour's place in a list depends on when the list was built, so there one line must
-serve every neighbour. Among all pairs each has its fixed place."""
-ARRAY_PAIRS = 300 * 300
-"""Up to so many pairs, summing over arrays of all pairs is faster than a loop: the arrays stay in the cache."""
 
 
 class Block(NamedTuple):
@@ -90,12 +82,6 @@ class Rows(NamedTuple):
         at = listed.blocks.index(block)
         return cls("list", block, listed.tables[at], listed.longest[at])
 
-    @property
-    def fits_arrays(self) -> bool:
-        """Whether pair arrays of all atoms with all stay in the cache."""
-        block = self.block
-        return self.table is None and (block.a1 - block.a0) * (block.b1 - block.b0) <= ARRAY_PAIRS
-
     def met(self, k):
         """Indices of the atoms met in pass k: a scalar (dense) or one for each atom of a (list)."""
         return self.block.b0 + k if self.table is None else _row(self.table, k)
@@ -105,8 +91,7 @@ class Rows(NamedTuple):
         if self.table is not None:
             return r2 > 0  # padding is the atom itself; molecules were left out when the list was built
         molecule = snapshot.system.molecule
-        other = _pick(molecule, jnp.minimum(self.met(k), self.block.b1 - 1))
-        return (molecule[self.block.a] != other) & (k < self.n_rows)
+        return molecule[self.block.a] != _pick(molecule, self.met(k))
 
 
 def _row(table, k):
@@ -182,15 +167,23 @@ def _separation(snapshot, block, met):
     return [(lattice[c, block.a] - _pick(lattice[c], met)).astype(snapshot.dtype) * unit[c] for c in range(3)]
 
 
-def _passes(rows: Rows, unroll: int, meet, sums):
-    """Call `meet(k, sums)` for every row, `unroll` rows a pass."""
+def _passes(rows: Rows, terms, n_sums: int, dtype):
+    """(n_sums, a): the sum over all rows k of the n_sums arrays `terms(k)`.
 
-    def one_pass(p, sums):
-        for u in range(unroll):
-            sums = meet(p * unroll + u, sums)
-        return sums
+    XLA's CPU back end gives every loop one result, so each sum would compute the pair's terms anew: two sums travel
+    as one complex number and share them. The loop is never unrolled: copies of one line may be rounded differently
+    (one with a fused multiply-add, another without), and a neighbour's place in a list depends on when the list was
+    built. Larger passes are also cut up among threads by XLA, which costs more than it saves.
+    """
 
-    return jax.lax.fori_loop(0, (rows.n_rows + unroll - 1) // unroll, one_pass, sums)
+    def meet(k, sums):
+        new = list(terms(k))
+        new += [jnp.zeros_like(new[0])] * (n_sums % 2)
+        return [s + jax.lax.complex(x, y) for s, x, y in zip(sums, new[::2], new[1::2], strict=True)]
+
+    zero = jnp.zeros(rows.block.a1 - rows.block.a0, jnp.result_type(dtype, jnp.complex64))
+    sums = jax.lax.fori_loop(0, rows.n_rows, meet, [zero] * ((n_sums + 1) // 2))
+    return jnp.stack([part for s in sums for part in (s.real, s.imag)][:n_sums])
 
 
 def _forces_on(potential, snapshot, block):
@@ -198,26 +191,17 @@ def _forces_on(potential, snapshot, block):
     weights = _site_weights(potential, snapshot)
     potential = potential._in(snapshot.dtype)
     rows = Rows.of(snapshot, block)
-    if rows.fits_arrays:
-        d, allowed = _component_arrays(snapshot, block)
-        r2, inside = _in_range(d, allowed, block)
-        phi = jnp.where(inside, potential.radial_force(r2), 0.0)
-        if weights is not None:
-            phi = phi * weights[block.b, None]
-        force = jnp.stack([jnp.sum(phi * x, axis=0) for x in d])
-        return force if weights is None else force * weights[block.a]
 
-    def meet(k, force):
+    def terms(k):
         met = rows.met(k)
         d = _separation(snapshot, block, met)
         r2, inside = _in_range(d, rows.allowed(snapshot, k, _dot(d, d)), block)
         phi = jnp.where(inside, potential.radial_force(r2), 0.0)
         if weights is not None:
             phi = phi * _pick(weights, met)
-        return [f + phi * x for f, x in zip(force, d, strict=True)]
+        return [phi * x for x in d]
 
-    zero = jnp.zeros(block.a1 - block.a0, snapshot.dtype)
-    force = jnp.stack(_passes(rows, FORCE_UNROLL[rows.layout], meet, [zero] * 3))
+    force = _passes(rows, terms, 3, snapshot.dtype)
     return force if weights is None else force * weights[block.a]
 
 
@@ -227,40 +211,19 @@ def _products_on(potential, snapshot, block, w, leaves):
     potential = potential._in(snapshot.dtype)
     w = w.astype(snapshot.dtype)
     rows = Rows.of(snapshot, block)
-    if rows.fits_arrays:
-        sums = _product_arrays(potential, snapshot, block, w, weights, leaves)
-    else:
 
-        def meet(k, sums):
-            met = rows.met(k)
-            d = _separation(snapshot, block, met)
-            dw = [w[c, block.a] - _pick(w[c], met) for c in range(3)]
-            allowed = rows.allowed(snapshot, k, _dot(d, d))
-            factor = None if weights is None else _pick(weights, met)
-            terms = _product_terms(potential, block, d, dw, allowed, factor, leaves)
-            return [s + t for s, t in zip(sums, terms, strict=True)]
+    def terms(k):
+        met = rows.met(k)
+        d = _separation(snapshot, block, met)
+        dw = [w[c, block.a] - _pick(w[c], met) for c in range(3)]
+        allowed = rows.allowed(snapshot, k, _dot(d, d))
+        factor = None if weights is None else _pick(weights, met)
+        return _product_terms(potential, block, d, dw, allowed, factor, leaves)
 
-        zero = jnp.zeros(block.a1 - block.a0, snapshot.dtype)
-        sums = _passes(rows, 1, meet, [zero] * (3 + sum(leaf.size for leaf in leaves)))
-    sums = jnp.stack(sums)
+    sums = _passes(rows, terms, 3 + sum(leaf.size for leaf in leaves), snapshot.dtype)
     if weights is not None:
         sums = sums * weights[block.a]
     return sums[:3], _split(jnp.sum(sums[3:], axis=1), leaves)
-
-
-def _product_arrays(potential, snapshot, block, w, weights, leaves):
-    """The sums of `_products_on` from (a, b) arrays."""
-    d, allowed = _component_arrays(snapshot, block)
-    dw = [w[c, None, block.a] - w[c, block.b, None] for c in range(3)]
-    factor = None if weights is None else weights[block.b, None]
-    return [jnp.sum(term, axis=0) for term in _product_terms(potential, block, d, dw, allowed, factor, leaves)]
-
-
-def _component_arrays(snapshot, block):
-    """(components of r_a - r_b as (b, a) arrays, which pairs may interact) of all atoms with all."""
-    unit, lattice, molecule = snapshot.nm_per_bit, snapshot.lattice, snapshot.system.molecule
-    d = [(lattice[c, None, block.a] - lattice[c, block.b, None]).astype(snapshot.dtype) * unit[c] for c in range(3)]
-    return d, molecule[None, block.a] != molecule[block.b, None]
 
 
 def _product_terms(potential, block, d, dw, allowed, factor, leaves):

@@ -175,5 +175,5 @@ def test_a_tape_that_ran_out_and_a_negative_length_are_said():
     assert int(tape.count) > 0
     with pytest.raises(SimulationError, match="the tape ran out"):
         rewind(*world, state, Tape.empty(4, 108), key, 400)[2].check()
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match="whole number of at least 0"):
         advance(*world, case.state, key, -1)

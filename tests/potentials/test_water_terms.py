@@ -124,7 +124,7 @@ def test_charges_follow_the_pattern(water):
 
 
 def test_reaction_field_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match="dielectric constant of at least 1"):
+    with pytest.raises(ValueError, match="a dielectric constant, must be at least 1"):
         ReactionField(epsilon_rf=0.5)
     with pytest.raises(ValueError, match="no species 'O'"):
         ReactionField(cutoff=0.8).check(argon_box().system)

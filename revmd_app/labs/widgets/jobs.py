@@ -20,11 +20,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from revmd_app import processor
 from revmd_app.labs.sentences import as_sentence
 from revmd_app.labs.widgets import memory
 
 NICENESS = 5
-ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
 
 
 class Cancelled(Exception):
@@ -82,8 +82,7 @@ def cache_folder() -> Path:
 
 def _prepare_jax() -> None:
     """One thread for XLA, and a cache of compiled programs so that the second start is quick."""
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()
-    os.environ.setdefault("NPROC", "1")  # the size of XLA's thread pool
+    processor.prepare()
     # XLA calls every program that it loads from the cache an error, for want of "features" that no processor has.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # a page or kernel that has imported JAX left us a 1
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
