@@ -100,7 +100,15 @@ class Controls(pn.viewable.Viewer):
         put = lambda name: lambda value: model.param.update(**{name: value})
         far = min(choice.cutoff[1], half)
         self._followers = {
-            "cutoff": Slider("cutoff radius", units["length"], (choice.cutoff[0], far), model.cutoff, put("cutoff")),
+            # Another cutoff is another program, a second or two of compilation: only for the one that is chosen.
+            "cutoff": Slider(
+                "cutoff radius",
+                units["length"],
+                (choice.cutoff[0], far),
+                model.cutoff,
+                put("cutoff"),
+                on_release=True,
+            ),
             "temperature": Slider(
                 "temperature T", units["temperature"], choice.temperature, model.temperature, put("temperature")
             ),

@@ -168,13 +168,13 @@ def significant(x: float, digits: int = 4) -> str:
 class Slider(pn.viewable.Viewer):
     """A slider whose title shows symbol, value and unit; on a logarithmic scale where asked.
 
-    `on_change(value)` is called while the handle moves. `set(value)` moves it without calling back. The range grows
-    where a value lies outside `bounds`.
+    `on_change(value)` is called while the handle moves, or with `on_release` once it is let go. `set(value)` moves it
+    without calling back. The range grows where a value lies outside `bounds`.
     """
 
     STEPS = 200
 
-    def __init__(self, label, unit, bounds, value, on_change, *, log=False, digits=3, **options):
+    def __init__(self, label, unit, bounds, value, on_change, *, log=False, digits=3, on_release=False, **options):
         super().__init__()
         self.log, self.on_change = log, on_change
         low, high = (self._scaled(b) for b in (min(bounds[0], value), max(bounds[1], value)))
@@ -191,7 +191,7 @@ class Slider(pn.viewable.Viewer):
             stylesheets=[WIDGET_CSS],
             **options,
         )
-        self.widget.param.watch(self._moved, "value")
+        self.widget.param.watch(self._moved, "value_throttled" if on_release else "value")
 
     def _scaled(self, value):
         return math.log10(value) if self.log else float(value)
