@@ -81,20 +81,19 @@ def make_system(name, species, counts, species_masses, box, molecule=None, bonds
 
     `species_masses` has one mass (u) a species; `box` is a scalar or three edge lengths (nm); `molecule` defaults to
     one molecule an atom; `bonds` is (B, 2), `angles` (A, 3) with the apex in the middle.
-    Raises `ValueError` when lengths disagree or a mass or an edge is not positive.
+    Raises `ValueError` when lengths disagree, a mass or an edge is not positive, or the topology names atoms that there
+    are not.
     """
     n = int(sum(counts))
     box = np.broadcast_to(np.asarray(box, dtype=np.float64), (3,))
-    masses = np.repeat(np.asarray(species_masses, dtype=np.float64), counts)
-    if len(species) != len(counts) or len(masses) != n:
+    if not len(species) == len(counts) == len(species_masses):
         raise ValueError(f"{len(species)} species need {len(species)} counts and masses.")
-    if not np.all(box > 0):
-        raise ValueError(f"the box edges must be positive, not {box.tolist()} nm.")
-    if not np.all(masses > 0):
-        raise ValueError("every mass must be positive (u).")
-    molecule = np.arange(n) if molecule is None else molecule
+    masses = np.repeat(np.asarray(species_masses, dtype=np.float64), counts)
+    molecule = np.arange(n) if molecule is None else np.asarray(molecule)
     bonds = np.asarray(np.zeros((0, 2)) if bonds is None else bonds, dtype=np.int32)
     angles = np.asarray(np.zeros((0, 3)) if angles is None else angles, dtype=np.int32)
+    _check_atoms(n, species, masses, box)
+    _check_topology(n, molecule, bonds, angles)
     return System(
         name=name,
         species=tuple(species),
@@ -108,3 +107,24 @@ def make_system(name, species, counts, species_masses, box, molecule=None, bonds
         angle_runs=tuple(find_runs(column) for column in angles.T),
         **static,
     )
+
+
+def _check_atoms(n: int, species, masses, box) -> None:
+    if len(set(species)) != len(species):
+        raise ValueError(f"each species is named once, unlike in {', '.join(map(repr, species))}.")
+    if n < 1:
+        raise ValueError("a system needs at least one atom.")
+    if not (np.all(box > 0) and np.all(np.isfinite(box))):
+        raise ValueError(f"the box edges must be positive, not {box.tolist()} nm.")
+    if not (np.all(masses > 0) and np.all(np.isfinite(masses))):
+        raise ValueError("every mass must be positive (u).")
+
+
+def _check_topology(n: int, molecule, bonds, angles) -> None:
+    if molecule.shape != (n,):
+        raise ValueError(f"`molecule` needs one number an atom, {n} in all, not an array of shape {molecule.shape}.")
+    for name, table, width in (("bonds", bonds, 2), ("angles", angles, 3)):
+        if table.ndim != 2 or table.shape[1] != width:
+            raise ValueError(f"`{name}` needs {width} atoms a row, not an array of shape {table.shape}.")
+        if table.size and not 0 <= table.min() <= table.max() < n:
+            raise ValueError(f"`{name}` may name atoms 0 to {n - 1}, and names {table.min()} and {table.max()}.")
