@@ -38,7 +38,7 @@ def test_no_force_acts_on_a_perfect_crystal():
 def test_sizes_that_are_no_whole_cells_are_refused():
     with pytest.raises(ValueError, match="takes 108, 216, 256, 500 atoms, not 200"):
         argon_crystal(200)
-    with pytest.raises(ValueError, match="takes a whole number of atoms from 108 to 500"):
+    with pytest.raises(ValueError, match="must be a whole number from 108 to 500"):
         argon_crystal(4000)
     with pytest.raises(ValueError, match="temperature of argon_crystal must be positive"):
         argon_crystal(108, temperature=0.0)
