@@ -95,7 +95,7 @@ class Page(pn.viewable.Viewer):
             self._take_up_address(lab.model)
             self._slots[name][:] = [lab]
             lab.start()
-            lab.model.param.watch(lambda _: self._later(), list(lab.model.shared))
+            lab.model.param.watch(lambda *_: self._later(), list(lab.model.shared))
         for other, lab in self.labs.items():
             lab.shown = other == name
         self._later()

@@ -104,11 +104,13 @@ def test_a_closed_tab_ends_its_simulation(page, app_url, context):
     port = app_url.split(":")[2].strip("/")
     command = lambda process: " ".join(process.info["cmdline"] or [])
     server = next(p for p in psutil.process_iter(["cmdline"]) if f"--port {port}" in command(p))
-    simulations = lambda: {p.pid for p in server.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())}
+    alive = lambda process: process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    children = lambda: [child for child in server.children(recursive=True) if alive(child)]
+    simulations = lambda: {child.pid for child in children() if "spawn_main" in " ".join(child.cmdline())}
     before = simulations()
     other = context.new_page()
     other.goto(app_url)
-    other.get_by_text("t = ").wait_for()
+    other.get_by_text("t = ").first.wait_for()
     (mine,) = simulations() - before
     assert clock(other) > 0
     other.close()

@@ -54,10 +54,10 @@ def moves(page):
     """Wait until atoms are drawn and a good part of the canvas changes."""
     page.locator(".revmd-atoms canvas").first.wait_for()
     wait_until(page, lambda: (picture(page) < 235).sum() > 3000, "atoms drawn")
-    page.get_by_text("t = ").wait_for()
+    page.get_by_text("t = ").first.wait_for()
     wait_until(page, lambda: changes(page), "atoms moving")
 
 
 def clock(page):
     """The simulated time that the page shows."""
-    return float(page.get_by_text("t = ").inner_text().split("t = ")[1].split()[0])
+    return float(page.get_by_text("t = ").first.inner_text().split("t = ")[1].split()[0])

@@ -174,4 +174,5 @@ class Job:
             self._process.join(1)
             if self._process.is_alive():
                 self._process.kill()
+                self._process.join(1)
         self._connection.close()
