@@ -53,7 +53,7 @@ CAVEATS = """\
   jax-md may sum over all pairs, a dense or a sparse neighbour list: each is tried and the fastest taken. Its list has
   the skin of revmd's. Its gradient is `jax.grad` through its own steps, neighbour list included.
 * `jax.grad` and checkpoints of revmd's own steps sum over all pairs, since JAX cannot go back through the rebuilding of
-  revmd's list; from 500 atoms on part of the difference is the list.
+  revmd's list; where it uses one, part of the difference is the list.
 * The runs are short (seconds). A laptop that throttles, a shared machine or hyper-threads move all numbers; ratios move
   less.
 """

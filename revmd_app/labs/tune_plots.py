@@ -185,7 +185,7 @@ class Meters:
         series, units = self.model.series(), self.model.units
         for name, (label, unit, _) in SERIES.items():
             plot, y = self.plots[name], series.values[name]
-            label = f"{label} per {self.model.counted}" if unit == "energy" else label
+            label = f"{label.removesuffix(' energy')} per {self.model.counted}" if unit == "energy" else label
             recent = y[-100:]
             mean = f"mean {look.readable(float(recent.mean()))}" if len(recent) > 1 else ""
             value = look.readable(float(y[-1])) if len(y) else "—"
