@@ -219,7 +219,7 @@ def page(results: Results, picture: str | None = None) -> str:
     parts = [text.HEAD.format(command=results.command, machine=machine_line(results))]
     parts += [] if results.complete else [text.INTERRUPTED]
     busy = (results.machine["load_at_start"] or 0) > BUSY
-    parts += [text.BUSY] if busy else []
+    parts += [text.BUSY.format(limit=BUSY)] if busy else []
     parts += [f"![{text.PICTURE}]({picture})"] if picture else []
     for table in tables(results):
         parts.append(f"## {table.title}")

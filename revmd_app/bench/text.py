@@ -16,7 +16,8 @@ This page is written by one command, and every number on it comes from that run:
 """
 INTERRUPTED = "**The run was interrupted: what is missing here was not measured.**"
 BUSY = """\
-**The machine was not idle when this run began: wall times are too long, and CPU times and ratios blurred.**"""
+**The load average was above {limit} when this run began. If something else was still running, times are too long and
+ratios blurred.**"""
 PICTURE = "Forward and gradient cost of each engine, and memory against the length of a run"
 METHOD = f"""\
 ## How it is measured
@@ -51,7 +52,10 @@ CAVEATS = """\
   that is measured here. It is not differentiable.
 * jax-md writes energies and differentiates them, in exchange for generality; revmd's pair forces are written out.
   jax-md may sum over all pairs, a dense or a sparse neighbour list: each is tried and the fastest taken. Its list has
-  the skin of revmd's. Its gradient is `jax.grad` through its own steps, neighbour list included.
+  the skin of revmd's. The trial that decides (times in brackets) is a few steps long and rebuilds no list; the rounds
+  contain what rebuilding costs. Its gradient is `jax.grad` through its own steps, neighbour list included.
+* OpenMM's CPU platform keeps positions in single precision, which in the larger boxes shows in the forces' fifth digit:
+  "differs" may mean 1.1e-4 where 1e-4 is the bound.
 * `jax.grad` and checkpoints of revmd's own steps sum over all pairs, since JAX cannot go back through the rebuilding of
   revmd's list; where it uses one, part of the difference is the list.
 * The runs are short (seconds). A laptop that throttles, a shared machine or hyper-threads move all numbers; ratios move
