@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -53,7 +52,6 @@ def test_a_lab_that_does_not_exist_is_refused():
 def test_binder_installs_this_repository_with_the_tested_pins_from_the_usual_place():
     lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == ["-c ../constraints.txt", ".[lab]"]
-    assert not re.search(r"https?://|index-url|find-links", "\n".join(lines))
     python = (ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-")
     assert python in SpecifierSet(PROJECT["requires-python"])
     assert os.access(ROOT / "binder" / "postBuild", os.X_OK)
