@@ -56,7 +56,7 @@ class RewindLab(Lab):
         self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
         self.clocks = look.text("", margin=(0, 4), sizing_mode="stretch_width")
         self._layout = self._arrange()
-        model.param.watch(lambda *_: self._send(), [*WISHES, "goal", "moving", "system", "length", "seed"])
+        model.param.watch(lambda *_: self._send(), [*WISHES, "goal", "moving", "system", "length", "seed", "file_id"])
         model.param.watch(self._tell, ["message", "busy", "frame", "moving", "goal"])
         model.param.watch(lambda *_: self._show_atoms(), "view")
         model.param.watch(lambda *_: self._new_length(), "length")

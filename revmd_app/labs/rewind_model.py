@@ -65,11 +65,12 @@ class RewindModel(LabModel):
     moving = param.Boolean(default=False, doc="Whether the clocks are under way.")
     busy = param.String(default="", doc="What is being prepared; empty when nothing is.")
     message = param.String(default="", doc="What went wrong; empty when all is well.")
+    file_id = param.Integer(default=0, doc="How many restart files have been opened.")
 
     def __init__(self, **params):
         super().__init__(**params)
         self._quiet = False
-        self.restarts, self.touched, self.route_id, self.file_id = 1, 0, 0, 0
+        self.restarts, self.touched, self.route_id = 1, 0, 0
         self.route: list[dict[str, Any]] = []
         self.fast = True
         self.file: tuple[str, bytes] | None = None
@@ -195,7 +196,8 @@ class RewindModel(LabModel):
         """Hand a restart file to the child. Raises `ValueError` when it is too large to be one."""
         if len(content) > LARGEST_FILE:
             raise ValueError(f"'{name}' has {len(content) / 1e6:.0f} MB; a restart file has at most 50 MB.")
-        self.file, self.file_id = (name, content), self.file_id + 1
+        self.file = (name, content)
+        self.file_id += 1
 
     def request(self) -> dict[str, Any]:
         """The wish that the child follows, as plain picklable values."""

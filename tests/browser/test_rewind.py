@@ -41,3 +41,26 @@ def test_melt_unmelt_drag_and_flip(lab):
     lab.get_by_role("button", name="The same, with one bit flipped").click()
     lab.get_by_text(re.compile("With one bit flipped (it blew up|[0-9]+ of them differ)")).wait_for()
     lab.get_by_text("bit flipped").first.wait_for()
+
+
+def test_a_run_is_saved_and_opened_and_a_wrong_file_is_a_sentence(lab, tmp_path):
+    lab.get_by_role("button", name="Run ▶").click()
+    lab.wait_for_timeout(2000)
+    lab.get_by_role("button", name="Stop").click()
+    lab.wait_for_timeout(1000)
+    saved_at = step(lab)
+    assert saved_at > 0
+    upload = lab.locator("input[type=file]")
+    wrong = tmp_path / "wrong.npz"
+    wrong.write_text("no archive")
+    upload.set_input_files(wrong)
+    lab.get_by_text("'wrong.npz' is not a restart file").wait_for()
+    assert step(lab) == saved_at
+    with lab.expect_download() as download:
+        lab.get_by_role("button", name="Save this run").click()
+    good = tmp_path / download.value.suggested_filename
+    download.value.save_as(good)
+    lab.get_by_role("button", name="New start").click()
+    lab.get_by_text(re.compile("^step 0")).first.wait_for()
+    upload.set_input_files(good)
+    lab.get_by_text(re.compile(f"^step {saved_at:,}")).first.wait_for()
