@@ -40,7 +40,7 @@ def test_sizes_that_are_no_whole_cells_are_refused():
         argon_crystal(200)
     with pytest.raises(ValueError, match="must be a whole number from 108 to 500"):
         argon_crystal(4000)
-    with pytest.raises(ValueError, match="temperature of argon_crystal must be positive"):
+    with pytest.raises(ValueError, match="temperature of argon_crystal must be a positive number"):
         argon_crystal(108, temperature=0.0)
 
 
