@@ -18,6 +18,8 @@
   };
   me.aim = () => {
     if (!me.component) return;
+    me.unaimed = !view.stage.viewer.container.clientHeight;
+    if (me.unaimed) return;
     const controls = view.stage.viewerControls;
     controls.rotate(new (controls.rotation.constructor)());
     controls.spin([0, 1, 0], -0.16); controls.spin([1, 0, 0], 0.16);

@@ -39,8 +39,8 @@ class BoxesView(AtomsView):
         molecules = np.concatenate([self._molecule_of + i * n for i in range(k)])
         whole = self._edges.copy()
         whole[0] = k * self._edges[0] + (k - 1) * GAP
-        self._run(f"this.revmd.boxes = {json.dumps(outlines(k, self._edges))}")
-        self.show(np.tile(np.asarray(species), k), molecules, self._side_by_side(positions), whole)
+        before = f"this.revmd.boxes = {json.dumps(outlines(k, self._edges))}"
+        self.show(np.tile(np.asarray(species), k), molecules, self._side_by_side(positions), whole, before)
 
     def _side_by_side(self, positions: Mapping[str, np.ndarray]) -> np.ndarray:
         copies, last = (

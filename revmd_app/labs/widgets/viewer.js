@@ -22,13 +22,15 @@
   const fit = () => {
     const place = view.el.parentElement || view.el, box = view.stage.viewer.container;
     const width = view.el.clientWidth, height = view.el.clientHeight || place.clientHeight;
-    if (width > 0 && height > 0) { box.style.width = width + 'px'; box.style.height = height + 'px'; view.stage.handleResize(); }
+    if (width > 0 && height > 0) { box.style.width = width + 'px'; box.style.height = height + 'px'; view.stage.handleResize(); if (me.unaimed) me.aim(); }
   };
   if (window.ResizeObserver) new ResizeObserver(fit).observe(view.el);
   me.fit = fit;
   view.stage.setParameters({cameraType: 'orthographic', clipNear: 0, clipFar: 100, fogNear: 60, fogFar: 110});
   me.aim = () => {
     if (!me.component) return;
+    me.unaimed = !view.stage.viewer.container.clientHeight;  // in a stage without a size the camera would be lost
+    if (me.unaimed) return;
     const controls = view.stage.viewerControls;
     controls.rotate(new (controls.rotation.constructor)());
     controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
@@ -73,6 +75,7 @@
     me.marked = [marker(c, kind, me.marks[0], CHOSEN), marker(c, kind, me.marks[1], LIT)];
   };
   me.load = (serial, pdb, bonded) => {
+    if (serial === me.wanted) return;  // sent again, lest the first was lost while the page came up
     me.wanted = serial; me.marks = [[], []];
     view.stage.loadFile(new Blob([pdb], {type: 'text/plain'}), {ext: 'pdb'}).then(c => {
       if (serial !== me.wanted) { view.stage.removeComponent(c); return; }

@@ -28,6 +28,9 @@ TESTED = {"nglview": "4.0", "panel": "1.9", "ipywidgets_bokeh": "1.8"}
 
 REPRESENTATIONS = {"Spheres": "spacefill", "Ball and stick": "ball+stick", "Points": "point"}
 COLOURS = {"by element": "element", "by kinetic energy": "bfactor"}
+SENT_AGAIN = (3, 30)
+"""Frames after which the system is sent once more: while the page comes up, nglview can lose a call. The browser
+ignores what it has."""
 HOTTEST = 4.0
 """Upper end of the colour scale of kinetic energy, in units of kT (the mean is 1.5)."""
 SCALE = ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"]
@@ -169,7 +172,8 @@ class AtomsView(pn.viewable.Viewer):
         self.widget.layout.height = "100%"
         self._picture: Picture | None = None
         self._box = np.ones(3)
-        self._serial = 0
+        self._serial = self._moves = 0
+        self._scene = ""
         self._marks: list[list[int]] = [[], []]
         self._run(SETUP)
         self.widget.observe(self._clicked, "picked")
@@ -178,14 +182,18 @@ class AtomsView(pn.viewable.Viewer):
     def _run(self, code: str) -> None:
         self.widget._remote_call("executeCode", target="Widget", args=[code], fire_embed=True)
 
-    def show(self, species, molecule, positions, box) -> None:
-        """Draw another system: element symbols (N,), molecule numbers (N,), positions (3, N) and box (3,) in nm."""
+    def show(self, species, molecule, positions, box, before: str = "") -> None:
+        """Draw another system: element symbols (N,), molecule numbers (N,), positions (3, N) and box (3,) in nm.
+
+        `before` is code that the browser runs first.
+        """
         self._picture, self._box = draw(species, molecule, positions, box), np.asarray(box)
         self._serial += 1
         self._marks = [[], []]
         bonded = len(np.unique(molecule)) < len(molecule)
         arguments = f"{self._serial}, {json.dumps(self._picture.pdb)}, {json.dumps(bonded)}"
-        self._run(f"this.revmd.load({arguments})")
+        self._scene, self._moves = f"{before}; this.revmd.load({arguments})", 0
+        self._run(self._scene)
 
     def move(self, positions, kinetic=None, epoch: int = 0) -> None:
         """The next frame: positions (3, N) nm and, where they give the colour, kinetic energies (N,) in kT.
@@ -195,6 +203,9 @@ class AtomsView(pn.viewable.Viewer):
         picture = self._picture
         if picture is None or not self.widget.loaded or positions.shape[1] != len(picture.order):
             return
+        self._moves += 1
+        if self._moves in SENT_AGAIN:
+            self._run(self._scene)
         xyz = place(positions, picture.molecule, self._box)[:, picture.order].T * ANGSTROM_PER_NM
         parts = {0: xyz, 2: np.array([epoch])}
         if kinetic is not None and COLOURS[self.colour] == "bfactor":
