@@ -22,9 +22,7 @@ class BoxesView(AtomsView):
     """Copies of one system, one a clock. `lay_out` draws them anew, `follow` moves them."""
 
     def __init__(self, **params):
-        super().__init__(colour="by kinetic energy", **params)
-        self._run("this.revmd.look = ['spacefill', 'bfactor']")
-        self._run(SETUP)
+        super().__init__(own_setup=SETUP, colour="by kinetic energy", **params)
         self.names: tuple[str, ...] = ()
         self._kind: tuple = ()
 

@@ -162,7 +162,8 @@ class AtomsView(pn.viewable.Viewer):
     colour = param.Selector(default="by element", objects=list(COLOURS), doc="What their colour means.")
     picked = param.Integer(default=None, allow_None=True, doc="The atom last clicked; None beside the atoms.")
 
-    def __init__(self, **params):
+    def __init__(self, own_setup: str = "", **params):
+        """`own_setup` is JavaScript that a kind of view adds to viewer.js; like that, it may run more than once."""
         super().__init__(**params)
         if pn.state.curdoc is not None:  # a notebook must not import Panel's link
             _patch_messages()
@@ -173,13 +174,15 @@ class AtomsView(pn.viewable.Viewer):
         self._picture: Picture | None = None
         self._box = np.ones(3)
         self._serial = self._moves = 0
-        self._scene = ""
+        self._load = ""
         self._marks: list[list[int]] = [[], []]
-        self._run(SETUP)
+        self._setup = f"{SETUP.strip()};\n{own_setup.strip()};\n"
+        self._run(self._setup)
         self.widget.observe(self._clicked, "picked")
         self.pane = NGLPane(self.widget, sizing_mode="stretch_both", min_height=200, css_classes=["revmd-atoms"])
 
     def _run(self, code: str) -> None:
+        """Run JavaScript in the browser, where `this` is nglview's view."""
         self.widget._remote_call("executeCode", target="Widget", args=[code], fire_embed=True)
 
     def show(self, species, molecule, positions, box, before: str = "") -> None:
@@ -192,8 +195,16 @@ class AtomsView(pn.viewable.Viewer):
         self._marks = [[], []]
         bonded = len(np.unique(molecule)) < len(molecule)
         arguments = f"{self._serial}, {json.dumps(self._picture.pdb)}, {json.dumps(bonded)}"
-        self._scene, self._moves = f"{before}; this.revmd.load({arguments})", 0
-        self._run(self._scene)
+        self._load, self._moves = f"{before}; this.revmd.load({arguments})", 0
+        self._send_scene()
+
+    def _send_scene(self) -> None:
+        """Everything a fresh stage needs: its set-up may be lost, or trimmed from what nglview replays to a new one."""
+        self._run(f"{self._setup}{self._look()}; {self._load}")
+
+    def _look(self) -> str:
+        look = json.dumps([REPRESENTATIONS[self.representation], COLOURS[self.colour]])
+        return f"this.revmd.look = {look}"
 
     def move(self, positions, kinetic=None, epoch: int = 0) -> None:
         """The next frame: positions (3, N) nm and, where they give the colour, kinetic energies (N,) in kT.
@@ -205,7 +216,7 @@ class AtomsView(pn.viewable.Viewer):
             return
         self._moves += 1
         if self._moves in SENT_AGAIN:
-            self._run(self._scene)
+            self._send_scene()
         xyz = place(positions, picture.molecule, self._box)[:, picture.order].T * ANGSTROM_PER_NM
         parts = {0: xyz, 2: np.array([epoch])}
         if kinetic is not None and COLOURS[self.colour] == "bfactor":
@@ -230,12 +241,11 @@ class AtomsView(pn.viewable.Viewer):
         marks = [[int(place_of[i]) for i in atoms] for atoms in ([] if chosen is None else [chosen], lit)]
         if marks != self._marks:
             self._marks = marks
-            self._run(f"this.revmd.mark({json.dumps(marks)})")
+            self._run(f"if (this.revmd) this.revmd.mark({json.dumps(marks)})")
 
     @param.depends("representation", "colour", watch=True)
     def _restyle(self) -> None:
-        look = json.dumps([REPRESENTATIONS[self.representation], COLOURS[self.colour]])
-        self._run(f"this.revmd.look = {look}; this.revmd.draw()")
+        self._run(f"if (this.revmd) {{ {self._look()}; this.revmd.draw() }}")
 
     def legend(self) -> str:
         """Markup that says what the colours mean; empty when they are those of the elements."""
@@ -246,7 +256,7 @@ class AtomsView(pn.viewable.Viewer):
 
     def centre(self) -> None:
         """Turn the camera back to the whole cell."""
-        self._run("this.revmd.aim()")
+        self._run("if (this.revmd) this.revmd.aim()")
 
     def dispose(self) -> None:
         """End nglview's two threads and forget its widgets; nglview itself never does."""
