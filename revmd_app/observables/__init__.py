@@ -32,6 +32,7 @@ from revmd_app.observables.transport import (
     velocities,
     velocity_autocorrelation,
 )
+from revmd_app.observables.vaporisation import enthalpy_of_vaporisation, gas_energy
 
 __all__ = [
     "Diffusion",
@@ -43,6 +44,8 @@ __all__ = [
     "coordination_number",
     "density",
     "einstein_diffusion",
+    "enthalpy_of_vaporisation",
+    "gas_energy",
     "green_kubo_diffusion",
     "kinetic_energy",
     "lag_times",
