@@ -45,7 +45,20 @@ class ReferenceCurve:
 
     def on(self, r: np.ndarray) -> np.ndarray:
         """g interpolated linearly on another grid (nm); NaN where the table has no comparable value."""
-        return np.where(r < self.valid_from, np.nan, np.interp(r, self.r, self.g, left=np.nan, right=np.nan))
+        return self._interpolated(r, self.g)
+
+    def uncertainty(self, r: np.ndarray, at_least: float = 0.0) -> np.ndarray:
+        """The published uncertainty of g on another grid (nm), NaN where there is no comparable value.
+
+        Soper's table gives the spread of several fits to the data, which passes through zero at some distances; a
+        target for training divides by it, so give a floor `at_least`. Raises `ValueError` for a curve without one.
+        """
+        if self.error is None:
+            raise ValueError(f"'{self.label}' comes without uncertainties.")
+        return np.maximum(self._interpolated(r, self.error), at_least)
+
+    def _interpolated(self, r: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return np.where(r < self.valid_from, np.nan, np.interp(r, self.r, column, left=np.nan, right=np.nan))
 
 
 @cache

@@ -1,5 +1,7 @@
 """Published data: the tables say what their papers say, and the equation of state gives the published points."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -28,6 +30,20 @@ def test_curves_on_another_grid():
     values = curve.on(np.array([0.1, 0.161, 0.1635, 0.2, 5.0]))
     assert np.isnan(values[[0, 1, 4]]).all()
     np.testing.assert_allclose(values[3], np.interp(0.2, curve.r, curve.g))
+
+
+def test_uncertainties_on_another_grid():
+    """Rows of the table as printed, the floor, and NaN where g is not comparable either."""
+    curve = load_water_rdf()[("O", "O")]
+    np.testing.assert_allclose(curve.uncertainty(np.array([0.243, 0.2475])), [0.0166, 0.0379], atol=1e-9)
+    for pair, curve in load_water_rdf().items():
+        r = np.linspace(0.1, 1.3, 400)
+        floored = curve.uncertainty(r, at_least=0.01)
+        assert np.array_equal(np.isnan(floored), np.isnan(curve.on(r))), pair
+        assert np.nanmin(floored) == 0.01
+        assert 0.05 < np.nanmax(floored) < 0.2
+    with pytest.raises(ValueError, match="without uncertainties"):
+        dataclasses.replace(curve, error=None).uncertainty(r)
 
 
 def test_argon_curve_is_a_simulation_and_looks_like_argon():
