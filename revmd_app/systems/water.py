@@ -1,30 +1,25 @@
-"""Flexible water with the TIP3P charges and a reaction field: the starting point of a trained force field.
+"""Flexible water with a reaction field: every bond and angle is a spring and nothing is constrained.
 
-Start values (sigma, epsilon, charge, bond, angle) as in Greener, PNAS 122, e2426058122 (2025), after TIP3P
-(Jorgensen et al., J. Chem. Phys. 79, 926, 1983): every bond and angle is a spring and nothing is constrained.
+The numbers are those of a force field of `force_fields.py`: by default start values after TIP3P (Jorgensen et al., J.
+Chem. Phys. 79, 926, 1983) as in Greener, PNAS 122, e2426058122 (2025), with other forms and trained ones to choose.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from revmd_app.data import load_water_rdf
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.system import System, make_system
-from revmd_app.potentials.bonded import HarmonicAngle, HarmonicBond
-from revmd_app.potentials.electrostatics import ReactionField
-from revmd_app.potentials.pair import LennardJones
+from revmd_app.systems import force_fields
 from revmd_app.systems.arrangement import cubic_edge, fcc_sites, random_rotations
 from revmd_app.systems.case import Case, check_options, maxwell_boltzmann, start
+from revmd_app.systems.force_fields import ForceField
 
 OXYGEN, HYDROGEN = 15.99943, 1.007947
 """Masses, u."""
-SIGMA, EPSILON, CHARGE = 0.315, 0.636, -0.834
-"""Of oxygen: nm, kJ/mol, e. Each hydrogen carries half the opposite charge and no Lennard-Jones site."""
-BOND_STIFFNESS, BOND_LENGTH = 462750.4, 0.09572
-"""kJ/mol/nm^2, nm."""
-ANGLE_STIFFNESS, ANGLE = 836.8, 1.82421813418
-"""kJ/mol/rad^2, rad (104.52 degrees)."""
 SIZES = (64, 1000)
 DENSEST = 3.0
 """g/cm^3: three times as dense as the liquid; molecules overlap beyond it."""
@@ -57,36 +52,51 @@ def water(
     temperature: float = 298.15,
     precision: str = "float32",
     seed: int = 0,
+    force_field: str | ForceField = force_fields.DEFAULT,
+    cutoff: float | None = None,
+    truncation: str = "shifted",
 ) -> Case:
     """Flexible water: molecules on a face-centred cubic lattice, turned at random, with thermal velocities.
 
     `density` in g/cm^3, `temperature` in K. Atoms are ordered O, O, ..., then H, H of each molecule. The lattice start
-    is a poor liquid; `prepared("water", n)` gives the equilibrated one. The cutoff is 1.0 nm or just under half the
-    box. Raises `ValueError` for a size outside 64 .. 1,000.
+    is a poor liquid; `prepared("water", n)` gives the equilibrated one. `force_field` is a name of
+    `force_fields.PRESETS`, or a `ForceField` of your own. `cutoff` (nm) is 1.0 or just under half the box where it is
+    not given; `truncation` as in `PairPotential`. Raises `ValueError` for a size outside 64 .. 1,000, an unknown force
+    field, or a cutoff beyond half the box.
     """
     point = {"density": density, "densest": DENSEST, "temperature": temperature, "seed": seed}
     check_options("water", n_molecules, *SIZES, "molecules", **point)
+    field = force_fields.force_field(force_field)
     edge = cubic_edge(n_molecules * (OXYGEN + 2 * HYDROGEN), density)
     system = _topology(n_molecules, edge)
-    cutoff = min(CUTOFF, 0.499 * edge)
-    potential = (
-        LennardJones(sigma=SIGMA, epsilon=EPSILON, cutoff=cutoff, between=("O", "O"))
-        + ReactionField(charge=CHARGE, pattern={"O": 1, "H": -0.5}, cutoff=cutoff)
-        + HarmonicBond(k=BOND_STIFFNESS, r0=BOND_LENGTH)
-        + HarmonicAngle(k=ANGLE_STIFFNESS, theta0=ANGLE)
-    )
-    options = {"density": float(density), "temperature": float(temperature)}
+    potential = force_fields.water_potential(field, min(CUTOFF, 0.499 * edge) if cutoff is None else cutoff, truncation)
+    potential.check(system)
+    options = {"density": float(density), "temperature": float(temperature), **_choices(field, cutoff, truncation)}
+    positions = _positions(n_molecules, edge, seed, field)
     return Case(
         name="water",
         title="Liquid water",
         system=system,
         potential=potential,
         settings=Settings(dt=0.0005, temperature=temperature, friction=1.0, precision=precision),
-        state=start(system, _positions(n_molecules, edge, seed), maxwell_boltzmann(system, temperature, seed)),
+        state=start(system, positions, maxwell_boltzmann(system, temperature, seed)),
         limits=LIMITS,
         reference={"rdf": load_water_rdf()},
         recipe={"name": "water", "n": int(n_molecules), "seed": int(seed), **options},
     )
+
+
+def _choices(field: ForceField, cutoff: float | None, truncation: str) -> dict:
+    """What a recipe says of the potential: nothing where it is the default one, so that its states stay valid."""
+    known = force_fields.PRESETS.get(field.name) == field
+    chosen = (
+        {}
+        if known and field.name == force_fields.DEFAULT
+        else {"force_field": field.name if known else field._asdict()}
+    )
+    if cutoff is not None:
+        chosen["cutoff"] = float(cutoff)
+    return chosen if truncation == "shifted" else {**chosen, "truncation": truncation}
 
 
 def _topology(n: int, edge: float) -> System:
@@ -105,9 +115,9 @@ def _topology(n: int, edge: float) -> System:
     )
 
 
-def _positions(n: int, edge: float, seed: int) -> np.ndarray:
+def _positions(n: int, edge: float, seed: int, field: ForceField) -> np.ndarray:
     centres = fcc_sites(n, edge, seed).T
-    half = ANGLE / 2
-    arms = BOND_LENGTH * np.array([[np.sin(half), np.cos(half), 0.0], [-np.sin(half), np.cos(half), 0.0]])
+    half = field.angle / 2
+    arms = field.bond_length * np.array([[np.sin(half), np.cos(half), 0.0], [-np.sin(half), np.cos(half), 0.0]])
     hydrogens = centres[:, None, :] + np.einsum("nij,kj->nki", random_rotations(n, seed), arms)
     return np.concatenate([centres, hydrogens.reshape(-1, 3)]).T
