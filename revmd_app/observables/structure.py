@@ -133,7 +133,8 @@ def _spread(distance, weight, width, n_grid, kernel):
     """(n_grid,) sum over distances of the kernel's weights; `weight` is 0 for a distance that does not count.
 
     The bins that a distance touches get polynomials of its position u within its bin, so it is enough to sum the
-    powers of u by bin (one pass a power) and combine the sums afterwards.
+    powers of u by bin and combine the sums afterwards. All powers of one distance are added in one go: a row of four
+    neighbouring numbers costs a scatter hardly more than one number.
     """
     touched, powers = kernel.shape
     left = (touched - 1) // 2  # bins touched to the left of the one that holds u
@@ -141,11 +142,9 @@ def _spread(distance, weight, width, n_grid, kernel):
     bin_index = jnp.floor(jax.lax.stop_gradient(position))
     u = position - bin_index
     index = jnp.where(weight, jnp.clip(bin_index, -1, n_grid) + 1, n_grid + 1).astype(jnp.int32).ravel()
-    moments, power = [], jnp.ones_like(u)
-    for _ in range(powers):
-        moments.append(jnp.zeros(n_grid + 2, u.dtype).at[index].add(power.ravel(), mode="drop"))
-        power = power * u
-    by_bin = jnp.asarray(kernel) @ jnp.stack(moments).astype(jnp.float64)  # (touched, 1 + n_grid + 1)
+    rows = jnp.stack([u.ravel() ** power for power in range(powers)], axis=-1)
+    moments = jnp.zeros((n_grid + 2, powers), u.dtype).at[index].add(rows, mode="drop")
+    by_bin = jnp.asarray(kernel) @ moments.T.astype(jnp.float64)  # (touched, 1 + n_grid + 1)
     by_bin = jnp.pad(by_bin[:, : n_grid + 1], ((0, 0), (touched, touched)))
     start = touched + 1 + left
     return sum(by_bin[j, start - j : start - j + n_grid] for j in range(touched))

@@ -27,6 +27,7 @@ from revmd_app.engine.system import System
 from revmd_app.observables.thermodynamics import potential_energy
 from revmd_app.potentials.base import PairPotential, Potential
 from revmd_app.potentials.bonded import HarmonicAngle, HarmonicBond, HarmonicCoordinate
+from revmd_app.potentials.mixing import MixedPair
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)
 REACH = 10.0
@@ -55,7 +56,7 @@ def gas_energy_of_all(potential: Potential, system: System, temperature) -> Scal
         if isinstance(term, HarmonicCoordinate):
             apex, _ = term.table(system)
             total = total + len(apex.index) * spring_energy(term, system.boltzmann * temperature)
-        elif not isinstance(term, PairPotential):
+        elif not isinstance(term, PairPotential | MixedPair):
             raise ValueError(
                 f"the gas-phase energy of {type(term).__name__} is not known: the enthalpy of vaporisation is for "
                 "pair potentials, harmonic bonds and harmonic angles."

@@ -172,6 +172,23 @@ def test_gradient_through_blocks_equals_gradient_at_once(monkeypatch):
     np.testing.assert_allclose(gradient(), whole, rtol=1e-10, atol=1e-8)
 
 
+def test_hydrogen_pairs_of_895_waters_need_little_memory():
+    """1.6 million pairs: value and gradient in blocks. One float64 array a step over all pairs would be 38 MB."""
+    snapshot = water_like(895, 3.0)
+    rdf = RadialDistributionFunction("H", "H", r_max=1.0, n_bins=330)
+
+    def loss(offset, snapshot):
+        return jnp.sum((rdf(eqx.tree_at(lambda s: s.offset, snapshot, offset, is_leaf=lambda x: x is None)) - 1) ** 2)
+
+    zero = jnp.zeros(snapshot.lattice.shape)
+    compiled = jax.jit(jax.value_and_grad(loss)).lower(zero, snapshot).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 50e6
+    value, gradient = compiled(zero, snapshot)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    assert np.abs(np.asarray(gradient)).max() > 0
+
+
 def test_two_atoms_on_one_spot_give_no_nan():
     snapshot = snapshot_of(np.full((3, 2), 0.3), 2.0)
     rdf = RadialDistributionFunction(r_max=1.0, n_bins=10)
