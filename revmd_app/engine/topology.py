@@ -60,3 +60,8 @@ def find_runs(column) -> Runs | None:
         runs.append((int(column[first]), count, step))
         first += count
     return tuple(runs) or None
+
+
+def expanded(runs: Runs) -> np.ndarray:
+    """The column of indices that `find_runs` described."""
+    return np.concatenate([start + step * np.arange(count) for start, count, step in runs])

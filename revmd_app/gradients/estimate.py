@@ -305,11 +305,17 @@ def rebuild(potential) -> Callable:
 
 
 def parameter_names(potential) -> tuple[str, ...]:
-    """A name for each float of a potential, e.g. ("sigma", "epsilon") or ("LennardJones.sigma", …) in a sum."""
+    """A name for each float of a potential, e.g. ("sigma", "epsilon") or ("LennardJones.sigma", …) in a sum.
+
+    Of two terms of one class, each is named with the species it is between: "HarmonicBond(O-H).k".
+    """
     terms = potential.terms()
+    kinds = [type(term).__name__ for term in terms]
     names = []
-    for term in terms:
-        prefix = f"{type(term).__name__}." if len(terms) > 1 else ""
+    for term, kind in zip(terms, kinds, strict=True):
+        between = getattr(term, "between", None)
+        kind = f"{kind}({'-'.join(between)})" if kinds.count(kind) > 1 and between else kind
+        prefix = f"{kind}." if len(terms) > 1 else ""
         for path, leaf in jax.tree_util.tree_flatten_with_path(eqx.filter(term, eqx.is_inexact_array))[0]:
             name = prefix + str(getattr(path[-1], "name", getattr(path[-1], "key", path[-1])))
             names += [name] if leaf.size == 1 else [f"{name}[{i}]" for i in range(leaf.size)]

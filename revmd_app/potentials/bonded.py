@@ -18,9 +18,11 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from revmd_app.engine.topology import Column
+from revmd_app.engine.system import System
+from revmd_app.engine.topology import Column, expanded, find_runs
 from revmd_app.potentials.base import Parameter, Potential, parameter
 
 
@@ -87,11 +89,13 @@ class HarmonicCoordinate(Potential):
 class HarmonicBond(HarmonicCoordinate):
     """u = (k/2)(r - r0)² over `system.bonds`. Note the 1/2: some force fields write k (r - r0)².
 
-    Defaults: TIP3P-like flexible water.
+    `between` picks out the bonds of two species, where molecules of several kinds have springs of their own; None
+    means every bond. Defaults: TIP3P-like flexible water.
     """
 
     k: Float[Array, ""] = parameter(462750.4, at_least=0.0)
     r0: Float[Array, ""] = parameter(0.09572, above=0.0)
+    between: tuple[str, str] | None = eqx.field(static=True, kw_only=True, default=None)
 
     parameters: ClassVar[dict[str, Parameter]] = {
         "k": Parameter("k_b", "kJ/mol/nm²", (1e5, 8e5), log=True, doc="Stiffness of the bond."),
@@ -103,8 +107,13 @@ class HarmonicBond(HarmonicCoordinate):
         return self.k, self.r0
 
     def table(self, system):
-        apex, end = system.bond_columns
+        apex, end = bonds_between(system, self.between) if self.between else system.bond_columns
         return apex, (end,)
+
+    def check(self, system):
+        super().check(system)
+        if self.between:
+            bonds_between(system, self.between)
 
     @staticmethod
     def coordinate(d):
@@ -151,6 +160,33 @@ class HarmonicAngle(HarmonicCoordinate):
         c = _cross(d1, d2)
         n = c * _inverse_root(_dot(c, c))  # the normal of the plane; zero where there is none
         return _cross(d1, n) * _inverse(_dot(d1, d1)), _cross(n, d2) * _inverse(_dot(d2, d2))
+
+
+def bonds_between(system: System, pair: tuple[str, str]) -> tuple[Column, Column]:
+    """The two columns of the bonds whose atoms are of these two species, in either order.
+
+    Which rows they are is read off the runs that describe the table, a part of the program: nothing is compared while
+    a simulation runs. Raises `ValueError` when the system has no such bond, or bonds without a pattern.
+    """
+    columns = system.bond_columns
+    if any(column.runs is None for column in columns):
+        raise ValueError(
+            f"the bonds of {' and '.join(pair)} cannot be told from others in '{system.name}': number the atoms of "
+            "each species molecule by molecule, so that its table of bonds has a pattern."
+        )
+    apex, end = (expanded(column.runs) for column in columns if column.runs is not None)
+    first, second = (system.atoms(species) for species in pair)
+    rows = np.flatnonzero((_in(apex, first) & _in(end, second)) | (_in(apex, second) & _in(end, first)))
+    if not rows.size:
+        raise ValueError(f"the system '{system.name}' has no bond between {' and '.join(pair)}.")
+    picked = [
+        Column(column.index[rows], find_runs(atoms[rows])) for column, atoms in zip(columns, (apex, end), strict=True)
+    ]
+    return picked[0], picked[1]
+
+
+def _in(atoms: np.ndarray, species: slice) -> np.ndarray:
+    return (atoms >= species.start) & (atoms < species.stop)
 
 
 def _dot(a, b):

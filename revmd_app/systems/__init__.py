@@ -7,6 +7,7 @@ from revmd_app.systems.argon import argon
 from revmd_app.systems.case import Case
 from revmd_app.systems.crystal import argon_crystal
 from revmd_app.systems.menu import CASES, MenuEntry, build
+from revmd_app.systems.oxygen_in_water import oxygen_in_water
 from revmd_app.systems.prepare import equilibrate, prepared
 from revmd_app.systems.toy import double_well, harmonic_oscillator, lennard_jones_fluid, muller_brown
 from revmd_app.systems.water import water
@@ -23,6 +24,7 @@ __all__ = [
     "harmonic_oscillator",
     "lennard_jones_fluid",
     "muller_brown",
+    "oxygen_in_water",
     "prepared",
     "water",
 ]

@@ -12,6 +12,8 @@ from revmd_app.systems.case import Case
 from revmd_app.systems.crystal import CELLS as CRYSTAL_CELLS
 from revmd_app.systems.crystal import SIZES as CRYSTAL_SIZES
 from revmd_app.systems.crystal import argon_crystal
+from revmd_app.systems.oxygen_in_water import SIZES as OXYGEN_SIZES
+from revmd_app.systems.oxygen_in_water import oxygen_in_water
 from revmd_app.systems.water import SIZES as WATER_SIZES
 from revmd_app.systems.water import water
 
@@ -56,6 +58,15 @@ CASES: dict[str, MenuEntry] = {
             *WATER_SIZES,
             suggested=(64, 216),
             shipped=(64, 216),
+        ),
+        MenuEntry(
+            "oxygen_in_water",
+            "Oxygen in water",
+            oxygen_in_water,
+            "waters",
+            *OXYGEN_SIZES,
+            suggested=(60, 208, 885),
+            shipped=(60, 208),
         ),
         MenuEntry(
             "lennard_jones_fluid",

@@ -46,6 +46,9 @@ class Protocol:
 PROTOCOLS = {
     "argon": Protocol(friction=5.0, melt_steps=1500, melt_factor=2.0, steps=5000, force_tolerance=50.0),  # 6 + 20 ps
     "water": Protocol(friction=5.0, melt_steps=8000, melt_factor=1.5, steps=40_000, force_tolerance=500.0),  # 4 + 20 ps
+    "oxygen_in_water": Protocol(
+        friction=5.0, melt_steps=4000, melt_factor=1.5, steps=20_000, force_tolerance=500.0
+    ),  # 4 + 20 ps
     "lennard_jones_fluid": Protocol(friction=1.0, melt_steps=2000, melt_factor=3.0, steps=5000, force_tolerance=50.0),
 }
 """Systems without a protocol (the external landscapes) are ready as they are built."""
