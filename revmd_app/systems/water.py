@@ -89,11 +89,9 @@ def water(
 def _choices(field: ForceField, cutoff: float | None, truncation: str) -> dict:
     """What a recipe says of the potential: nothing where it is the default one, so that its states stay valid."""
     known = force_fields.PRESETS.get(field.name) == field
-    chosen = (
-        {}
-        if known and field.name == force_fields.DEFAULT
-        else {"force_field": field.name if known else field._asdict()}
-    )
+    chosen: dict[str, Any] = {"force_field": field.name if known else field._asdict()}
+    if chosen["force_field"] == force_fields.DEFAULT:
+        del chosen["force_field"]
     if cutoff is not None:
         chosen["cutoff"] = float(cutoff)
     return chosen if truncation == "shifted" else {**chosen, "truncation": truncation}
