@@ -23,21 +23,27 @@ from revmd_app.observables.thermodynamics import (
 )
 from revmd_app.observables.transport import (
     Diffusion,
+    MolecularCentres,
+    SelfDiffusion,
     einstein_diffusion,
     green_kubo_diffusion,
     lag_times,
     mean_squared_displacement,
+    self_diffusion,
     spectrum,
     unwrapped_positions,
     velocities,
     velocity_autocorrelation,
+    yeh_hummer,
 )
 from revmd_app.observables.vaporisation import enthalpy_of_vaporisation, gas_energy
 
 __all__ = [
     "Diffusion",
     "Mean",
+    "MolecularCentres",
     "RadialDistributionFunction",
+    "SelfDiffusion",
     "autocorrelation_time",
     "bin_centres",
     "block_errors",
@@ -58,6 +64,7 @@ __all__ = [
     "potential_energy",
     "pressure",
     "rdf_histogram",
+    "self_diffusion",
     "spectrum",
     "temperature",
     "total_energy",
@@ -66,4 +73,5 @@ __all__ = [
     "velocity_autocorrelation",
     "virial_pressure",
     "volume",
+    "yeh_hummer",
 ]
