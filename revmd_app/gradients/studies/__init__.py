@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from revmd_app.gradients.studies.away import away as away
 from revmd_app.gradients.studies.cost import cost as cost
+from revmd_app.gradients.studies.dynamics import dynamics as dynamics
 from revmd_app.gradients.studies.growth import growth as growth
 from revmd_app.gradients.studies.question import Question as Question
 from revmd_app.gradients.studies.question import Step as Step
