@@ -1,4 +1,4 @@
-"""The command line: `revmd app`, `revmd prepare`, `revmd bench`. Starts fast: each command imports what it needs."""
+"""The command line: `revmd app`, `prepare`, `bench`, `sweep`. Starts fast: each command imports what it needs."""
 
 from __future__ import annotations
 
@@ -50,11 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     app.add_argument("--prefix", default="", help="path under which a proxy shows it")
     app.set_defaults(run=_app)
 
-    # These two have options of their own, `--help` among them: everything after the command is theirs.
+    # These have options of their own, `--help` among them: everything after the command is theirs.
     prepare = commands.add_parser("prepare", add_help=False, help="build and equilibrate the systems that the labs use")
     prepare.set_defaults(run=_prepare)
     bench = commands.add_parser("bench", add_help=False, help="measure the engine's speed and memory on this machine")
     bench.set_defaults(run=_bench)
+    sweep = commands.add_parser("sweep", add_help=False, help="compute a grid of parameters on all cores or a cluster")
+    sweep.set_defaults(run=_sweep)
     return parser
 
 
@@ -82,6 +84,12 @@ def _bench(_, rest: list[str]) -> int | None:
     from revmd_app.bench import main as bench
 
     return bench(rest)
+
+
+def _sweep(_, rest: list[str]) -> int | None:
+    from revmd_app.sweeps import main as sweep
+
+    return sweep(rest)
 
 
 def check_free(address: str, port: int) -> None:

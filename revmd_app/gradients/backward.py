@@ -55,7 +55,7 @@ class Walk(NamedTuple):
 
 
 class Backward:
-    """The compiled walk of an experiment: parameter values, noise and edges are its arguments, and never recompile."""
+    """The compiled walk of an experiment; parameters, noise, start and edges are its arguments, and never recompile."""
 
     def __init__(self, experiment: Experiment, potential, reach: int, lead: int = 0):
         """`reach` is how many steps a walk may have; a run makes `lead` steps before it counts its samples.
@@ -70,24 +70,27 @@ class Backward:
         self.capacity = tape_capacity(experiment.settings, experiment.n_steps + lead)
         self._program = jax.jit(self._run)
 
-    def __call__(self, leaves, key, edges) -> Walk:
+    def __call__(self, leaves, key, edges, start=None) -> Walk:
         """One run at the flat parameters (P,); `edges` (steps back) must increase and not exceed the reach.
 
-        Raises `SimulationError` when the run cannot be trusted.
+        `start` is a (box (3,) in nm, state) to begin with in place of the experiment's. Raises `SimulationError` when
+        the run cannot be trusted.
         """
         edges = np.asarray(edges, np.int64)
         if edges[-1] > self.reach or np.any(np.diff(edges) < 0) or edges[0] < 0:
             raise ValueError(f"edges must increase from 0 or more to at most {self.reach} steps, not {edges.tolist()}.")
-        walk = jax.tree.map(np.asarray, self._program(jnp.asarray(leaves), self.experiment.state, key, edges))
+        box, state = (self.experiment.system.box, self.experiment.state) if start is None else start
+        walk = jax.tree.map(np.asarray, self._program(jnp.asarray(leaves), jnp.asarray(box), state, key, edges))
         if not np.isfinite(walk.value):
             raise SimulationError(
                 "the run exploded, or the loss has no value there: use a smaller time step or milder parameters."
             )
         return walk
 
-    def _run(self, leaves, state, key, edges) -> Walk:
+    def _run(self, leaves, box, state, key, edges) -> Walk:
         experiment, potential = self.experiment, self.make(leaves)
-        world = loops.make_world(experiment.system, potential, experiment.settings, key, self.plan)
+        system = experiment.system.with_box(box)
+        world = loops.make_world(system, potential, experiment.settings, key, self.plan)
         moving = self._start(world, state)
         floor = moving.state.step
         moving = loops.go_forward(world, moving, floor + self.lead)
