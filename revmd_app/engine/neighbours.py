@@ -22,6 +22,13 @@ from revmd_app.potentials.kernels import Block, Neighbours
 GATHERING = 4.0
 """What a pair of a list costs over a pair in the sum over all pairs (measured on one core): its atom is gathered."""
 
+SAME_VOLUME = 0.08
+"""Boxes whose volumes differ by less share a plan: capacity has room for much more (`Settings.capacity`)."""
+PLANS_KEPT = 8
+
+_PLANS: dict[tuple, tuple[tuple[float, Plan], ...]] = {}
+"""Plans made in this process, with the volume (nm^3) that each was made for."""
+
 
 class Plan(eqx.Module):
     """Which blocks get a list and how many columns each table has; all static. No blocks: sum over all pairs."""
@@ -41,22 +48,45 @@ class VerletList(eqx.Module):
 
 def make_plan(system: System, potential, settings, capacity_box=None) -> Plan:
     """Decide on lists from the shapes and the density (`system.box` must be concrete, or pass `capacity_box`, nm)."""
-    use = settings.neighbours
     if capacity_box is None and isinstance(system.box, jax.core.Tracer):
         raise ValueError(
             "the box decides how long neighbour lists are and must be known when the program is compiled: make the "
             "system outside of jit."
         )
     box = np.asarray(system.box if capacity_box is None else capacity_box)
-    blocks = []
-    for block in potential.blocks(system):
-        near = _expected(block, float(np.prod(box)), settings)
+    blocks = tuple(potential.blocks(system))
+    return _kept(blocks, settings, box) or _keep(blocks, settings, _new_plan(blocks, settings, box), box)
+
+
+def _new_plan(all_blocks: tuple[Block, ...], settings, box: np.ndarray) -> Plan:
+    use, volume, blocks = settings.neighbours, float(np.prod(box)), []
+    for block in all_blocks:
+        near = _expected(block, volume, settings)
         worth = GATHERING * near < block.b1 - block.b0 and 2 * (block.cutoff + settings.skin) < float(box.min())
         if use == "list" or (use == "auto" and worth):
             blocks += [block] if block.symmetric else [block, block.swapped]
-    volume = float(np.prod(box))
     capacities = tuple(_capacity(b, volume, settings) for b in blocks)
     return Plan(blocks=tuple(blocks), capacities=capacities, skin=settings.skin)
+
+
+def _kept(blocks: tuple[Block, ...], settings, box: np.ndarray) -> Plan | None:
+    """A plan that was made before for a box of nearly this volume, so that a barostat's next box compiles nothing.
+
+    The bits of a force do not depend on how long a list is, and one that is too short is an error still.
+    """
+    volume = float(np.prod(box))
+    kept = _PLANS.get(_shape(blocks, settings), ())
+    return next((plan for made_for, plan in kept if abs(volume / made_for - 1) < SAME_VOLUME), None)
+
+
+def _keep(blocks: tuple[Block, ...], settings, plan: Plan, box: np.ndarray) -> Plan:
+    shape = _shape(blocks, settings)
+    _PLANS[shape] = (*_PLANS.get(shape, ())[-PLANS_KEPT + 1 :], (float(np.prod(box)), plan))
+    return plan
+
+
+def _shape(blocks: tuple[Block, ...], settings) -> tuple:
+    return blocks, settings.neighbours, settings.skin, settings.capacity
 
 
 def _expected(block: Block, volume: float, settings) -> float:

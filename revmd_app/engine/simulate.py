@@ -27,7 +27,17 @@ from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import SHIFT_BITS, State, burnt_bits, lattice_state
 from revmd_app.engine.loops import SimulationError, Tape
 
-__all__ = ["METHODS", "SimulationError", "Tape", "advance", "change_settings", "rewind", "simulate", "tape_capacity"]
+__all__ = [
+    "METHODS",
+    "SimulationError",
+    "Tape",
+    "advance",
+    "change_settings",
+    "rewind",
+    "simulate",
+    "strong",
+    "tape_capacity",
+]
 
 METHODS = ("reversible", "reverse_mode", "checkpointed", "forward_mode")
 
@@ -52,7 +62,7 @@ def _check_run(system, potential, settings: Settings, state: State | None, key) 
         )
 
 
-def _strong(tree):
+def strong(tree):
     """The same numbers as arrays whose type is certain: a Python float or a weak type would compile another program."""
 
     def convert(x):
@@ -102,7 +112,7 @@ def advance(system, potential, settings, state, key, n_steps, tape=None):
         events = tape_capacity(settings, int(n_steps))
         _check_tape(events, system.n_atoms)
         tape = Tape.empty(events, system.n_atoms)
-    potential, settings, state = _strong((potential, settings, state))
+    potential, settings, state = strong((potential, settings, state))
     plan = lists.make_plan(system, potential, settings)
     return _advance(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -121,7 +131,7 @@ def rewind(system, potential, settings, state, tape, key, n_steps):
     """
     _check_length(n_steps)
     _check_run(system, potential, settings, state, key)
-    potential, settings, state = _strong((potential, settings, state))
+    potential, settings, state = strong((potential, settings, state))
     plan = lists.make_plan(system, potential, settings)
     return _rewind(plan, system, potential, settings, state, key, jnp.asarray(n_steps, jnp.int64), tape)
 
@@ -181,6 +191,7 @@ def simulate(
     truncate: int | None = None,
     observed_potential=None,
     friction_bound: float = 20.0,
+    capacity_box=None,
 ):
     """Run `n_steps` and return `observe(snapshot)` of every `sample_every`-th step, stacked along a new first axis.
 
@@ -191,7 +202,8 @@ def simulate(
     constant memory); "reverse_mode" and "checkpointed" let JAX store the trajectory; "forward_mode" allows
     `jax.jvp`. `truncate` follows each sample's influence only so many steps back (reversible only; 0: only the
     explicit part). `observed_potential` is the potential that observables see (default: the same one), so that
-    explicit and response part can be told apart. `friction_bound` (1/ps) sizes the tape when the friction is traced.
+    explicit and response part can be told apart. `friction_bound` (1/ps) sizes the tape when the friction is traced,
+    `capacity_box` (3 edges, nm; the smallest to be expected) the neighbour lists when the box is.
     A run that explodes or overflows its neighbour list gives NaN.
 
     Raises `ValueError` for impossible schedules, methods or starts, and for a cutoff beyond half the box.
@@ -203,8 +215,8 @@ def simulate(
     _check_tape(schedule.tape_capacity, system.n_atoms)
     if positions is not None:
         _check_start(system, positions, velocities)
-    potential, settings, state, observe = _strong((potential, settings, state, observe))
-    seen = potential if observed_potential is None else _strong(observed_potential)
+    potential, settings, state, observe = strong((potential, settings, state, observe))
+    seen = potential if observed_potential is None else strong(observed_potential)
     isarray = eqx.is_inexact_array
     parts = [eqx.partition(tree, isarray) for tree in (potential, seen, observe)]
     dynamics, observed, watching = (dynamic for dynamic, _ in parts)
@@ -212,7 +224,7 @@ def simulate(
         dynamics, observed, watching, positions, velocities, settings.temperature, settings.friction
     )
     arrays, static = eqx.partition(tuple(rest for _, rest in parts), eqx.is_array)
-    plan = lists.make_plan(system, potential, settings)
+    plan = lists.make_plan(system, potential, settings, capacity_box)
     fixed = Fixed(arrays, None, settings, key, state, system)
     if method == "reversible":
         return _run_reversible(plan, static, schedule, differentiable, fixed)

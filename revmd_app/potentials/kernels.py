@@ -205,6 +205,25 @@ def _forces_on(potential, snapshot, block):
     return force if weights is None else force * weights[block.a]
 
 
+def quick_pair_energy(potential, snapshot):
+    """`pair_energy` as a loop over rows: no array of pairs is made, and no derivative can be taken."""
+    block = potential.block(snapshot.system)
+    weights = _site_weights(potential, snapshot)
+    potential = potential._in(snapshot.dtype)
+    rows = Rows.of(snapshot, block)
+
+    def terms(k):
+        met = rows.met(k)
+        d = _separation(snapshot, block, met)
+        r2, inside = _in_range(d, rows.allowed(snapshot, k, _dot(d, d)), block)
+        u = jnp.where(inside, potential.truncated_energy(jnp.sqrt(r2)), 0.0)
+        return [u if weights is None else u * _pick(weights, met)]
+
+    on_a = _passes(rows, terms, 1, snapshot.dtype)[0]
+    on_a = on_a if weights is None else on_a * weights[block.a]
+    return jnp.sum(on_a) * (0.5 if block.symmetric else 1.0)
+
+
 def _products_on(potential, snapshot, block, w, leaves):
     """(dh/dx on the atoms of a, [dh/dtheta] over all ordered pairs, one an entry of `leaves`) for h = w . F."""
     weights = _site_weights(potential, snapshot)

@@ -78,7 +78,8 @@ def water(
         title="Liquid water",
         system=system,
         potential=potential,
-        settings=Settings(dt=0.0005, temperature=temperature, friction=1.0, precision=precision),
+        # up to a thousand molecules the sum over all pairs is 2 to 4 times as fast as lists: hydrogens outrun them
+        settings=Settings(dt=0.0005, temperature=temperature, friction=1.0, precision=precision, neighbours="dense"),
         state=start(system, positions, maxwell_boltzmann(system, temperature, seed)),
         limits=LIMITS,
         reference={"rdf": load_water_rdf()},
