@@ -60,11 +60,11 @@ class ForwardMode(Estimator):
                     make(both[:n]), state, key, observed_potential=make(both[n:]), method="forward_mode"
                 )
                 value = experiment.value(series)
-                return value, value
+                return value, (value, experiment.reported(series))
 
             both = jnp.concatenate([leaves, leaves])
-            gradient, value = jax.jacfwd(loss, has_aux=True)(both)
-            return Sample(value, gradient[n:], gradient[:n])
+            gradient, (value, reported) = jax.jacfwd(loss, has_aux=True)(both)
+            return Sample(value, gradient[n:], gradient[:n], reported)
 
         return sample
 

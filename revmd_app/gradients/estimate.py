@@ -30,7 +30,9 @@ class Experiment:
       * "average": loss(mean over the samples). An ensemble property; every estimator can treat it.
       * "series": loss(series), with the samples' order in time (a VACF, a diffusion coefficient).
       * "snapshots": the mean of loss(sample). Biased when the loss is not linear: E[(O - t)^2] = (E[O] - t)^2 + Var(O).
-    Each replica first runs `equilibration_steps` (not differentiated) with its own noise from `state`.
+    Each replica first runs `equilibration_steps` (not differentiated) with its own noise from `state`. `report(series)`
+    is whatever else a caller wants to know of a replica; it comes back in its `Sample`, without a derivative.
+    `capacity_box` (nm) sizes the neighbour lists of a program whose box is an argument.
     """
 
     system: System
@@ -42,6 +44,8 @@ class Experiment:
     sample_every: int = 20
     loss_of: str = "average"
     equilibration_steps: int = 500
+    report: Callable[[Any], Any] | None = None
+    capacity_box: tuple[float, ...] | None = None
     compiled: dict = field(default_factory=dict, repr=False)
 
     def __post_init__(self):
@@ -58,7 +62,7 @@ class Experiment:
 
     def series(self, potential, state, key, **options):
         """`simulate` with this experiment's system, settings and schedule."""
-        options = {"observe": self.observe, **options}
+        options = {"observe": self.observe, "capacity_box": self.capacity_box, **options}
         return simulate(
             self.system,
             potential,
@@ -69,6 +73,10 @@ class Experiment:
             state=state,
             **options,
         )
+
+    def reported(self, series):
+        """What `report` makes of a series, constant for whoever differentiates; None without a report."""
+        return None if self.report is None else jax.lax.stop_gradient(self.report(series))
 
     def start(self, potential, key) -> State:
         """An independent starting state for one replica. Raises `SimulationError` when the run fails."""
@@ -81,11 +89,12 @@ class Experiment:
 
 
 class Sample(NamedTuple):
-    """What one replica gives: the loss, and its gradient's explicit and response part as flat arrays (P,)."""
+    """What one replica gives: the loss, its gradient's explicit and response part as flat arrays (P,), the report."""
 
     value: Any
     explicit: Any
     response: Any
+    reported: Any = None
 
 
 @dataclass

@@ -39,7 +39,8 @@ class FiniteDifference(Estimator):
                 return (4 * near - far) / 3
 
             slopes = jax.lax.map(slope, jnp.arange(leaves.size))
-            return Sample(loss(leaves), jnp.full_like(slopes, jnp.nan), slopes)
+            series = experiment.series(make(leaves), state, key)
+            return Sample(experiment.value(series), jnp.full_like(slopes, jnp.nan), slopes, experiment.reported(series))
 
         return sample
 

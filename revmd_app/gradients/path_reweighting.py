@@ -15,7 +15,7 @@ is derived here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +31,12 @@ from revmd_app.gradients.estimate import Estimator, rebuild
 
 
 class PathSample(NamedTuple):
-    """One replica: its loss, the explicit part of the gradient, and the score (both (P,))."""
+    """One replica: its loss, the explicit part of the gradient, the score (both (P,)), and the report."""
 
     value: jax.Array
     explicit: jax.Array
     score: jax.Array
+    reported: Any = None
 
 
 @dataclass
@@ -56,15 +57,15 @@ class PathReweighting(Estimator):
             def run(both):
                 series, log_probability = scored_series(experiment, make(both[0]), make(both[1]), state, key)
                 value = experiment.value(series)
-                return (value, log_probability), value
+                return (value, log_probability), (value, experiment.reported(series))
 
             n = leaves.size
             directions = jnp.eye(n, dtype=leaves.dtype)
             both = jnp.stack([leaves, leaves])
             # one tangent a parameter, through dynamics and observables at once
-            push = lambda e: jax.jvp(lambda b: run(b)[0], (both,), (jnp.stack([e, e]),))
-            (value, _), (explicit, score) = jax.vmap(push, out_axes=(None, 0))(directions)
-            return PathSample(value, explicit, score)
+            push = lambda e: jax.jvp(run, (both,), (jnp.stack([e, e]),), has_aux=True)
+            _, (explicit, score), (value, reported) = jax.vmap(push, out_axes=(None, 0, None))(directions)
+            return PathSample(value, explicit, score, reported)
 
         return sample
 

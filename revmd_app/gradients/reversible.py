@@ -18,10 +18,11 @@ def pathwise_sample(experiment, potential, method: str, truncate=None):
             series = experiment.series(
                 make(dynamics), state, key, observed_potential=make(seen), method=method, truncate=truncate
             )
-            return experiment.value(series)
+            return experiment.value(series), experiment.reported(series)
 
-        value, (response, explicit) = jax.value_and_grad(loss, argnums=(0, 1))(leaves, leaves)
-        return Sample(value, explicit, response)
+        differentiate = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        (value, reported), (response, explicit) = differentiate(leaves, leaves)
+        return Sample(value, explicit, response, reported)
 
     return sample
 

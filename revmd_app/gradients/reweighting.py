@@ -49,13 +49,14 @@ class Reweighting(Estimator):
 
         def observe(snapshot):
             observed = experiment.observe(snapshot)
-            return experiment.loss(observed) if per_snapshot else observed, snapshot.potential.energy(snapshot)
+            weighed = experiment.loss(observed) if per_snapshot else observed
+            return weighed, snapshot.potential.energy(snapshot), jax.lax.stop_gradient(observed)
 
         def sample(leaves, state, key) -> Sample:
             run = lambda seen: experiment.series(
                 make(leaves), state, key, observe=observe, observed_potential=make(seen), truncate=0
             )
-            (observed, energy), pull = jax.vjp(run, leaves)
+            (observed, energy, seen), pull = jax.vjp(run, leaves)
             beta = 1 / (experiment.system.boltzmann * experiment.settings.temperature)
 
             def loss(observed, energy):
@@ -63,10 +64,10 @@ class Reweighting(Estimator):
                 return average if per_snapshot else experiment.loss(average)
 
             value, (on_observed, on_energy) = jax.value_and_grad(loss, argnums=(0, 1))(observed, energy)
-            zero = jax.tree.map(jnp.zeros_like, (on_observed, on_energy))
-            (explicit,) = pull((on_observed, zero[1]))
-            (response,) = pull((zero[0], on_energy))
-            return Sample(value, explicit, response)
+            zero = jax.tree.map(jnp.zeros_like, (on_observed, on_energy, seen))
+            (explicit,) = pull((on_observed, *zero[1:]))
+            (response,) = pull((zero[0], on_energy, zero[2]))
+            return Sample(value, explicit, response, experiment.reported(seen))
 
         return sample
 
