@@ -28,18 +28,23 @@ from revmd_app.gradients.losses import LOSSES
 from revmd_app.gradients.recording import Recording
 from revmd_app.gradients.studies.scatter import parameter_at, with_parameters
 from revmd_app.observables.thermodynamics import density
-from revmd_app.sweeps.structure_and_enthalpy import NAME, structure_and_enthalpy
 from revmd_app.systems.case import Case
 from revmd_app.systems.force_fields import water_potential
 from revmd_app.systems.menu import build, entry
 from revmd_app.systems.prepare import prepared
+from revmd_app.training.configuration import configuration
+from revmd_app.training.losses import composite
 from revmd_app.units import BAR_PER_PRESSURE_UNIT
 
+TRAINING = "structure and enthalpy"
+"""The loss of training: g(r) and the enthalpy of vaporisation against experiment."""
+WEIGHTS = ("rdf_OO", "rdf_OH", "rdf_HH", "enthalpy")
+BINS_PER_NM = 100
 BAROSTAT_EVERY = 30
 """Steps between two trial volumes."""
 COMPILED = (
     *("system", "size", "force_field", "cutoff", "precision", "time_step", "temperature", "friction"),
-    *("loss", "loss_of", "steps", "every", "truncate"),
+    *("loss", "loss_of", "norm", *WEIGHTS, "steps", "every", "truncate"),
 )
 """Settings on which a compiled program depends; all others are its arguments."""
 
@@ -179,24 +184,28 @@ def _potential(case: Case, force_field: str, cutoff: float):
         if force_field or cutoff:
             raise ValueError(f"'force_field' and 'cutoff' are settings of water; {case.name} has its own.")
         return case.potential
+    return water_potential(force_field or "lennard_jones", _cutoff(case, cutoff))
+
+
+def _cutoff(case: Case, cutoff: float) -> float:
     if cutoff < 0:
         raise ValueError(f"'cutoff' must be a positive distance in nm, or 0 for the system's own, not {cutoff:g}.")
-    own = min(float(term.cutoff) for term in case.potential.terms() if hasattr(term, "cutoff"))
-    return water_potential(force_field or "lennard_jones", cutoff or own)
+    return cutoff or min(float(term.cutoff) for term in case.potential.terms() if hasattr(term, "cutoff"))
 
 
 def _experiment(case: Case, settings: dict[str, Any]) -> Experiment:
     recording = Recording(settings["steps"], settings["every"], float(case.settings.dt))
     loss, loss_of = settings["loss"], settings["loss_of"]
-    if loss == NAME:
-        observe, function = structure_and_enthalpy(case)
+    if loss_of not in ("average", "snapshots"):
+        raise ValueError(f'\'loss_of\' is "average" or "snapshots", not {loss_of!r}.')
+    if loss == TRAINING:
+        terms = _training_loss(case, settings)
+        observe, function = terms.observe, terms.loss
     elif loss in LOSSES and LOSSES[loss].loss_of == "average":
         observe, function = LOSSES[loss].build(case, recording)
     else:
         averages = [name for name, entry in LOSSES.items() if entry.loss_of == "average"]
-        raise ValueError(f"'{loss}' is no loss of averages; there are {', '.join([NAME, *averages])}.")
-    if loss_of not in ("average", "snapshots"):
-        raise ValueError(f'\'loss_of\' is "average" or "snapshots", not {loss_of!r}.')
+        raise ValueError(f"'{loss}' is no loss of averages; there are {', '.join([TRAINING, *averages])}.")
     return Experiment(
         case.system,
         case.settings,
@@ -208,6 +217,16 @@ def _experiment(case: Case, settings: dict[str, Any]) -> Experiment:
         loss_of,
         equilibration_steps=0,
     )
+
+
+def _training_loss(case: Case, settings: dict[str, Any]):
+    if case.name != "water":
+        raise ValueError(f"the loss '{TRAINING}' is for water: of {case.name} no such targets are known.")
+    cutoff = _cutoff(case, settings["cutoff"])
+    loss = {name: settings[name] for name in (*WEIGHTS, "norm")} | {"of": settings["loss_of"]}
+    grid = {"r_max": cutoff, "bins": round(BINS_PER_NM * cutoff)}
+    system = {"molecules": settings["size"], "cutoff": cutoff, "temperature": float(case.settings.temperature)}
+    return composite(case, configuration("water", "lab", system=system, loss=loss | grid))
 
 
 def _frozen(value):

@@ -147,9 +147,9 @@ STUDIES: dict[str, dict[str, Any]] = {
         "settings": {
             **WATER,
             "equilibration": 1000,
-            "barostat": 10_000,
-            "steps": 50_000,
-            "every": 2000,
+            "barostat": 9000,
+            "steps": 20_000,
+            "every": 800,
             "truncate": [50, 100, 200],
         },
         "grid": PAPER_GRID,

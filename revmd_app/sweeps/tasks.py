@@ -48,6 +48,11 @@ GRADIENTS = {
     "friction": 1.0,  # 1/ps
     "loss": "structure and enthalpy",  # or a name of the menu of losses of Lab 3
     "loss_of": "average",  # or "snapshots": the mean of each snapshot's loss, as in the paper
+    "norm": "square",  # or "absolute"; this and the four weights are of "structure and enthalpy"
+    "rdf_OO": 1.0,
+    "rdf_OH": 1.0,
+    "rdf_HH": 0.0,
+    "enthalpy": 1.0,
     "equilibration": 5000,  # steps at the point's parameters, at constant volume
     "barostat": 0,  # steps at constant pressure after that; then the box stays
     "pressure": 1.0,  # bar
