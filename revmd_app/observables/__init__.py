@@ -1,6 +1,13 @@
 """What is measured: functions of one snapshot (structure, thermodynamics) and of a series (transport, statistics)."""
 
-from revmd_app.observables.statistics import Mean, autocorrelation_time, block_errors, mean_with_error
+from revmd_app.observables.response import (
+    Response,
+    density_at_constant_pressure,
+    dielectric_constant,
+    dipole_moment,
+    isothermal_compressibility,
+)
+from revmd_app.observables.statistics import Mean, autocorrelation_time, block_errors, jackknife, mean_with_error
 from revmd_app.observables.structure import (
     RadialDistributionFunction,
     bin_centres,
@@ -43,16 +50,22 @@ __all__ = [
     "Mean",
     "MolecularCentres",
     "RadialDistributionFunction",
+    "Response",
     "SelfDiffusion",
     "autocorrelation_time",
     "bin_centres",
     "block_errors",
     "coordination_number",
     "density",
+    "density_at_constant_pressure",
+    "dielectric_constant",
+    "dipole_moment",
     "einstein_diffusion",
     "enthalpy_of_vaporisation",
     "gas_energy",
     "green_kubo_diffusion",
+    "isothermal_compressibility",
+    "jackknife",
     "kinetic_energy",
     "lag_times",
     "lennard_jones_energy_tail",

@@ -1,4 +1,4 @@
-"""Error bars for correlated samples: the integrated autocorrelation time, and block averages.
+"""Error bars for correlated samples: the integrated autocorrelation time, block averages, and the jackknife.
 
 Successive samples of a simulation are not independent. With tau the integrated autocorrelation time (in samples),
 
@@ -9,6 +9,7 @@ so n samples are worth n / tau independent ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,22 @@ def block_errors(samples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         uncertainties.append(error / np.sqrt(2 * (n - 1)))
         length *= 2
     return np.array(lengths), np.array(errors), np.array(uncertainties)
+
+
+def jackknife(samples, statistic: Callable[[np.ndarray], float], n_blocks: int = 10) -> tuple[float, float]:
+    """(value, standard error) of a nonlinear function of averages, for a correlated series (n,).
+
+    The value is that of all samples. For the error each of `n_blocks` blocks is left out in turn: the scatter of what
+    remains, times (B - 1)/sqrt(B). Right where blocks are longer than the correlation (R. G. Miller, Biometrika 61, 1,
+    1974). Raises `ValueError` for fewer than two blocks or blocks of fewer than two samples.
+    """
+    x = _checked(samples)
+    if not 2 <= n_blocks <= len(x) // 2:
+        raise ValueError(f"{len(x)} samples make between 2 and {len(x) // 2} blocks, not {n_blocks}.")
+    blocks = np.array_split(np.arange(len(x)), n_blocks)
+    without = np.array([statistic(np.delete(x, block)) for block in blocks])
+    error = np.sqrt((n_blocks - 1) / n_blocks * np.sum((without - without.mean()) ** 2))
+    return float(statistic(x)), float(error)
 
 
 def _checked(samples) -> np.ndarray:
