@@ -43,7 +43,7 @@ def main() -> None:
     """Replicas of both codes, turn by turn."""
     options = _options()
     results: dict[str, Any] = json.loads(options.to.read_text()) if options.to.exists() else {"runs": []}
-    case = _case(options.molecules)
+    case = liquid(options.molecules)
     results["setting"] = _setting(options)
     for replica in range(options.replicas):
         for code, run in (("revmd", ours), ("OpenMM", theirs)):
@@ -78,7 +78,7 @@ def _setting(options) -> dict[str, Any]:
     return {**numbers, "dt_ps": DT, "cutoff_nm": CUTOFF, "switch_from": SWITCH_START, "versions": versions}
 
 
-def _case(molecules: int) -> Case:
+def liquid(molecules: int) -> Case:
     """The liquid that ships, with the truncations that both codes have."""
     case = prepared("water", molecules)
     lj, field, *springs = case.potential.terms()
