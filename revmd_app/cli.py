@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     prepare.set_defaults(run=_prepare)
     bench = commands.add_parser("bench", add_help=False, help="measure the engine's speed and memory on this machine")
     bench.set_defaults(run=_bench)
+    train = commands.add_parser("train", add_help=False, help="train a force field to measurements")
+    train.set_defaults(run=_train)
     sweep = commands.add_parser("sweep", add_help=False, help="compute a grid of parameters on all cores or a cluster")
     sweep.set_defaults(run=_sweep)
     return parser
@@ -84,6 +86,12 @@ def _bench(_, rest: list[str]) -> int | None:
     from revmd_app.bench import main as bench
 
     return bench(rest)
+
+
+def _train(_, rest: list[str]) -> int | None:
+    from revmd_app.training.command import main as train
+
+    return train(rest)
 
 
 def _sweep(_, rest: list[str]) -> int | None:
