@@ -26,7 +26,7 @@ from revmd_app import units
 from revmd_app.engine.barostat import at_constant_pressure
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import to_snapshot
-from revmd_app.observables import density, enthalpy_of_vaporisation
+from revmd_app.observables import density, enthalpy_of_vaporisation, isothermal_compressibility
 from revmd_app.observables.statistics import mean_with_error
 from revmd_app.potentials import LennardJones, ReactionField
 from revmd_app.systems import prepared
@@ -36,7 +36,14 @@ CUTOFF, SWITCH_START = 0.85, 0.85
 """nm; fraction of the cutoff at which Lennard-Jones begins to fall. The box of 216 molecules is 1.86 nm wide."""
 TEMPERATURE, BAR, FRICTION, DT = 298.15, 1.0, 1.0, 0.001
 TRIAL_EVERY, SAMPLE_EVERY = 50, 400
-"""Steps between trials of the barostat, and between samples."""
+"""Steps between trials of our barostat, and between samples."""
+OPENMM_TRIAL_EVERY = 10
+"""Steps between trials of OpenMM's, which starts with steps of 1 % of the volume and takes most of them: small steps,
+that need to be many."""
+MEASURED = ("density", "enthalpy", "compressibility")
+"""g/cm³, kJ/mol, 1/bar."""
+STEP = 0.02
+"""Largest change of volume that our barostat tries, a fraction; OpenMM adapts its own."""
 
 
 def main() -> None:
@@ -52,11 +59,13 @@ def main() -> None:
             began = time.perf_counter()
             series = run(case, replica, options)
             seconds = time.perf_counter() - began
-            results["runs"].append({"code": code, "replica": replica, "seconds": round(seconds), **_summary(series)})
+            results["runs"].append(
+                {"code": code, "replica": replica, "seconds": round(seconds), **_summary(case, series)}
+            )
             options.to.write_text(json.dumps(results, indent=1) + "\n")
             print(json.dumps(results["runs"][-1]), flush=True)
     for code in ("revmd", "OpenMM"):
-        print(code, {name: _over_replicas(results["runs"], code, name) for name in ("density", "enthalpy")})
+        print(code, {name: _over_replicas(results["runs"], code, name) for name in MEASURED})
 
 
 def _options() -> argparse.Namespace:
@@ -104,7 +113,7 @@ def ours(case: Case, replica: int, options) -> np.ndarray:
         snapshot = to_snapshot(system, state, double, case.potential)
         return density(snapshot), enthalpy_of_vaporisation(snapshot, TEMPERATURE)
 
-    system, state, step = case.system, case.state, 0.02
+    system, state = case.system, case.state
     samples = []
     for chunk in range(_chunks(options.equilibration + options.picoseconds)):
         run = at_constant_pressure(
@@ -114,9 +123,10 @@ def ours(case: Case, replica: int, options) -> np.ndarray:
             state,
             jax.random.fold_in(jax.random.key(replica), chunk),
             pressure=BAR / units.BAR_PER_PRESSURE_UNIT,
-            n_trials=SAMPLE_EVERY // TRIAL_EVERY,  # too few for the barostat to change its step: it stays as given
+            n_trials=SAMPLE_EVERY // TRIAL_EVERY,
             interval=TRIAL_EVERY,
-            largest_step=step,
+            largest_step=STEP,
+            adapt=False,
         )
         system, state = run.system, run.state
         samples.append(measured(system, state))
@@ -128,17 +138,16 @@ def theirs(case: Case, replica: int, options) -> np.ndarray:
     import openmm as mm
 
     system = openmm_system(case)
-    system.addForce(mm.MonteCarloBarostat(BAR, TEMPERATURE, TRIAL_EVERY))
+    system.addForce(mm.MonteCarloBarostat(BAR, TEMPERATURE, OPENMM_TRIAL_EVERY))
     context = _context(system, case, replica, options.threads)
     gas = openmm_gas_energy(case, replica, options.threads)
-    mass = float(np.sum(np.asarray(case.system.masses)))
     samples = []
     for _ in range(_chunks(options.equilibration + options.picoseconds)):
         context.getIntegrator().step(SAMPLE_EVERY)
         state = context.getState(getEnergy=True)
         volume = state.getPeriodicBoxVolume()._value
-        liquid = state.getPotentialEnergy()._value / case.system.n_molecules
-        samples.append((units.GRAM_PER_CM3 * mass / volume, gas - liquid + units.BOLTZMANN * TEMPERATURE))
+        energy = state.getPotentialEnergy()._value / case.system.n_molecules
+        samples.append((units.GRAM_PER_CM3 * _mass(case) / volume, gas - energy + units.BOLTZMANN * TEMPERATURE))
     return np.array(samples)[_chunks(options.equilibration) :]
 
 
@@ -208,18 +217,25 @@ def _chunks(picoseconds: float) -> int:
     return round(picoseconds / (SAMPLE_EVERY * DT))
 
 
-def _summary(series: np.ndarray) -> dict[str, Any]:
+def _summary(case: Case, series: np.ndarray) -> dict[str, Any]:
     named: dict[str, Any] = {}
-    for name, column in zip(("density", "enthalpy"), series.T, strict=True):
+    for name, column in zip(MEASURED, series.T, strict=False):
         mean = mean_with_error(column)
         named[name] = {"mean": mean.value, "error": mean.standard_error, "independent": mean.n_effective}
+    kappa = isothermal_compressibility(1 / series[:, 0] * _mass(case) * units.GRAM_PER_CM3, TEMPERATURE)
+    named["compressibility"] = {"mean": kappa.value, "error": kappa.standard_error}
     return named
 
 
+def _mass(case: Case) -> float:
+    return float(np.sum(np.asarray(case.system.masses)))
+
+
 def _over_replicas(runs, code: str, name: str) -> dict[str, float]:
-    """The mean over replicas and its standard error from their scatter."""
+    """The mean over replicas and its standard error from their scatter (0 for one)."""
     means = np.array([run[name]["mean"] for run in runs if run["code"] == code])
-    return {"mean": float(means.mean()), "error": float(means.std(ddof=1) / np.sqrt(len(means)))}
+    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else 0.0
+    return {"mean": float(means.mean()), "error": float(error)}
 
 
 if __name__ == "__main__":
