@@ -66,7 +66,7 @@ class PreparationSection:
 class RunSection:
     """What is differentiated: a run of `steps`, observed every `sample_every`, in so many independent replicas."""
 
-    steps: int = 10_000
+    steps: int = 6000
     sample_every: int = 500
     replicas: int = 2
     seed: int = 0
@@ -111,9 +111,9 @@ class GradientSection:
 class OptimiserSection:
     """Adam on parameters divided by their start values. `schedule` "cosine" falls to `final` times the rate."""
 
-    epochs: int = 100
-    learning_rate: float = 2e-3
-    schedule: str = "constant"
+    epochs: int = 80
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
     final: float = 0.1
     b1: float = 0.9
     b2: float = 0.999
@@ -199,6 +199,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "rdf_HH": 0.0,
             "rdf_uncertainty": 1.0,
         },
+        "optimiser": {"epochs": 100, "learning_rate": 2e-3, "schedule": "constant"},
     },
 }
 """What differs from the defaults, which are those of "laptop"."""
@@ -276,7 +277,7 @@ def _section(name: str, values: Any):
     kind = SECTIONS[name]
     if not isinstance(values, dict):
         raise ValueError(f"[{name}] is a section with keys of its own, not {values!r}.")
-    types = {f.name: type(f.default) for f in dataclasses.fields(kind)}
+    types: dict[str, Any] = {f.name: type(f.default) for f in dataclasses.fields(kind)}
     for key, value in values.items():
         if key not in types:
             raise ValueError(f"[{name}] has no key '{key}'{_hint(key, tuple(types))}.")

@@ -241,8 +241,8 @@ class Training:
         losses = np.array([float(s.value) for s in samples])
         reports = [s.reported for s in samples]
         mean = lambda name: np.mean([r[name] for r in reports], axis=0)
-        terms, errors, curves = {}, {}, {}
-        grid = np.zeros(0)
+        terms: dict[str, tuple[float | None, float | None, float]] = {}
+        errors, curves, grid = {}, {}, np.zeros(0)
         for name, term in self.loss.terms.items():
             part = term.target.weight * float(np.mean([r["deviation"][name] for r in reports]))
             if term.target.grid is None:
@@ -250,7 +250,7 @@ class Training:
                 errors[name] = float(standard_error([r[name] for r in reports]))
             else:
                 terms[name] = (None, None, part)
-                curves[name], grid = mean(name), term.observe.r
+                curves[name], grid = mean(name), term.axis
         mass = float(np.sum(np.asarray(self.case.system.masses)))
         volumes = [float(np.prod(np.asarray(end.box))) for end in ends]
         on_scaled = gradients.mean(axis=0) * self.scale
@@ -291,7 +291,7 @@ def training_case(run: Configuration) -> Case:
 
 
 def _estimator(run: Configuration):
-    kind = ESTIMATORS[run.gradient.estimator]
+    kind: Any = ESTIMATORS[run.gradient.estimator]
     if run.gradient.estimator == "reversible" and run.gradient.truncate != FULL:
         return kind(truncate=run.gradient.truncate)
     return kind()

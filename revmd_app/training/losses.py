@@ -11,7 +11,7 @@ whole series either way. Greener (PNAS 122, e2426058122, 2025) takes snapshots, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
@@ -63,13 +63,15 @@ class Term:
     """A target and what is compared with it.
 
     `observe(snapshot)` is sampled along the run. `of_series(series)` makes the observable of the whole series; without
-    it the observable is an average over the samples. `select` are the indices of a curve at which it is compared.
+    it the observable is an average over the samples. `select` are the indices of a curve at which it is compared, and
+    `axis` is where the whole curve is given (nm).
     """
 
     target: Target
     observe: Callable[[Any], Any]
     of_series: Callable[[Any], Any] | None = None
     select: np.ndarray | None = None
+    axis: np.ndarray = field(default_factory=lambda: np.zeros(0))
     absolute: bool = False
 
     def deviation(self, observable):
@@ -158,7 +160,7 @@ def _rdf_term(case: Case, run: Configuration, name: str) -> Term:
         source=curve.citation,
         grid=rdf.r[select],
     )
-    return Term(target, rdf, select=select, absolute=loss.norm == "absolute")
+    return Term(target, rdf, select=select, axis=rdf.r, absolute=loss.norm == "absolute")
 
 
 def _enthalpy_term(case: Case, run: Configuration) -> Term:

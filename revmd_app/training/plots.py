@@ -44,7 +44,7 @@ def _draw_training(figure, replay: Replay) -> None:
     loss.plot(metrics.epoch, metrics.loss, color=INK, lw=2, label="loss")
     for name in PAIRS | {"enthalpy": (), "diffusion": ()}:
         if f"loss {name}" in metrics and metrics[f"loss {name}"].any():
-            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=name)
+            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=str(name))
     loss.set(yscale="log", xlabel="epoch", ylabel="loss")
     loss.legend(fontsize=8)
     watched = "diffusion" if "diffusion" in metrics else "enthalpy"
@@ -55,8 +55,8 @@ def _draw_training(figure, replay: Replay) -> None:
     unit = {"enthalpy": "ΔH_vap (kJ/mol)", "diffusion": "D (nm²/ps)"}[watched]
     numbers.set(xlabel="epoch", ylabel=unit)
     numbers.legend(fontsize=8)
-    for name, column in replay.parameters.items():
-        parameters.plot(metrics.epoch, column / column.iloc[0], label=name)
+    for name, column in replay.parameters.to_dict("series").items():
+        parameters.plot(metrics.epoch, column / column.iloc[0], label=str(name))
     parameters.set(xlabel="epoch", ylabel="parameter / start")
     parameters.legend(fontsize=7)
     density.plot(metrics.epoch, metrics.density, color=BLUE)

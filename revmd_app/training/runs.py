@@ -78,7 +78,7 @@ class Run:
 
     @classmethod
     def open(cls, folder, epochs: int | None = None) -> Run:
-        """An existing run; `epochs` lengthens it. Raises `ValueError` when it is no run, or not of this configuration."""
+        """An existing run; `epochs` lengthens it. Raises `ValueError` when it is no run, or was changed."""
         folder = Path(folder)
         run = _read_configuration(folder)
         if epochs is not None:
