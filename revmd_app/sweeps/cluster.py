@@ -80,15 +80,17 @@ def run_sweep(
     done, failed, lost = len(points) - len(missing), 0, {}
     if missing:
         n = min(workers or usable_cores(), len(missing))
+        on_news(News(done, 0, len(points), None, "", n))
         with _cluster(n, scheduler) as client:
             for point, answer, present in _answers(client, sweep, missing):
-                if isinstance(answer, str):
-                    lost[point.name] = answer
+                reason = ""
+                if point is not None and isinstance(answer, str):
+                    lost[point.name] = reason = answer
                 elif point is not None:
                     table.add(point, *answer)
                     done += 1
-                    failed += bool(answer[0][0].get("failed"))
-                reason = answer if isinstance(answer, str) else ""
+                    reason = answer[0][0].get("failed", "")
+                    failed += bool(reason)
                 on_news(News(done, done - len(points) + len(missing), len(points), point, reason, present))
     return Outcome(done, len(points), failed, lost)
 

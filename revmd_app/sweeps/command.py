@@ -126,8 +126,8 @@ class Progress:
         now = time.monotonic()
         if news.fresh and self.first is None:
             self.first = (now, news.fresh)
-        if news.point is None and news.workers and not sys.stderr.isatty():
-            return
+        if news.point is None and self._last and news.workers and not sys.stderr.isatty():
+            return  # nothing new for a log
         gone = int(now - self.began)
         line = f"[{gone // 60:d}:{gone % 60:02d}, {self.left(news, now)}] {news.done} of {news.total} points"
         line += f", {news.workers} worker{'s' * (news.workers != 1)}" if news.workers else ": waiting for a worker"
@@ -138,7 +138,7 @@ class Progress:
     def left(self, news, now: float) -> str:
         """The time that is left, in words. The first result comes after compiling and tells nothing of the pace."""
         if self.first is None or news.fresh <= self.first[1]:
-            return "compiling"
+            return "starting"
         seconds = (now - self.first[0]) / (news.fresh - self.first[1]) * (news.total - news.done)
         return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
 
@@ -158,8 +158,9 @@ class Progress:
 def _sum_up(options) -> None:
     from revmd_app.sweeps.summary import summary
 
-    rows = read_sweep(options.to)
+    rows = read_sweep(options.to)  # which tells if there is no sweep
     sweep = Table(options.to).sweep()
+    assert sweep is not None
     print(summary(sweep, rows))
     if options.table is not None:
         _write(rows, options.table)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def summary(sweep: Sweep | None, rows: pd.DataFrame) -> str:
+def summary(sweep: Sweep, rows: pd.DataFrame) -> str:
     """The summary of a sweep as text."""
     good, bad = succeeded(rows), failures(rows)
     lines = [f"{good['point'].nunique():,} points with a result, {len(bad):,} without."]
     lines += [f"  {n:,} times: {reason}" for reason, n in bad["failed"].value_counts().items()]
-    if sweep is not None and len(good):
+    if len(good):
         for title, table in tables(sweep, rows).items():
             lines += ["", title, table.to_string(index=False, float_format=lambda x: f"{x:.4g}")]
     return "\n".join(lines)
@@ -145,7 +145,8 @@ def by_truncation(rows: pd.DataFrame) -> pd.DataFrame:
 
     found = []
     chosen = rows[rows["method"] == "reversible"]
-    for (parameter, length), group in chosen.groupby(["parameter", "truncate"], sort=False):
+    kinds: Any = chosen.groupby(["parameter", "truncate"], sort=False)
+    for (parameter, length), group in kinds:
         whole, response = scaled(group).abs(), scaled(group, "response").abs()
         low, median, high = np.nanpercentile(whole, [25, 50, 75])
         found.append(
