@@ -13,7 +13,9 @@ Large dense products, as of neural potentials on many cores, are better off with
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from pathlib import Path
 
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
@@ -38,3 +40,26 @@ def prepare() -> None:
     new = [flag for flag in flags() if flag.split("=")[0] not in named]
     os.environ["XLA_FLAGS"] = " ".join([*given, *new])
     os.environ.setdefault("NPROC", "1")
+
+
+def keep_programs() -> None:
+    """Let JAX keep compiled programs in the user's cache directory, so that the second start is quick."""
+    # XLA calls every program that it loads from the cache an error, for want of "features" that no processor has.
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # a page or kernel that has imported JAX left us a 1
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs: one folder for each kind of processor.
+
+    JAX does not tell processors apart, and a program made for a newer one is an illegal instruction on an older one
+    that shares the home directory.
+    """
+    import platformdirs
+
+    cpuinfo, wanted = Path("/proc/cpuinfo"), ("model name", "flags", "Features")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else [platform.processor()]
+    about = sorted({line for line in lines if line.startswith(wanted)}) or lines[:1]
+    kind = hashlib.sha256("".join([platform.machine(), *about]).encode()).hexdigest()[:10]
+    return Path(platformdirs.user_cache_dir("revmd", appauthor=False)) / "compiled" / kind

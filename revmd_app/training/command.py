@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     processor.prepare()
+    processor.keep_programs()
     from revmd_app.training.configuration import configuration, from_toml, with_value
     from revmd_app.training.runs import Run
 

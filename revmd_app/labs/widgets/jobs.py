@@ -8,16 +8,13 @@ Nothing here imports Panel or JAX: the child imports only what the task does.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import logging
 import multiprocessing as mp
 import os
-import platform
 import signal
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
 from revmd_app import processor
@@ -65,36 +62,13 @@ class Link:
         return False
 
 
-def cache_folder() -> Path:
-    """Where compiled programs are kept between runs: one folder for each kind of processor.
-
-    JAX does not tell processors apart, and a program made for a newer one is an illegal instruction on an older one
-    that shares the home directory.
-    """
-    import platformdirs
-
-    cpuinfo, wanted = Path("/proc/cpuinfo"), ("model name", "flags", "Features")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else [platform.processor()]
-    about = sorted({line for line in lines if line.startswith(wanted)}) or lines[:1]
-    kind = hashlib.sha256("".join([platform.machine(), *about]).encode()).hexdigest()[:10]
-    return Path(platformdirs.user_cache_dir("revmd", appauthor=False)) / "compiled" / kind
-
-
-def _prepare_jax() -> None:
-    """One thread for XLA, and a cache of compiled programs so that the second start is quick."""
-    processor.prepare()
-    # XLA calls every program that it loads from the cache an error, for want of "features" that no processor has.
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # a page or kernel that has imported JAX left us a 1
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-
-
 def _child(connection, task: str, request) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the page's; it ends us
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     memory.one_heap()
-    _prepare_jax()
+    processor.prepare()
+    processor.keep_programs()
     link = Link(connection)
     try:
         module, name = task.split(":")
