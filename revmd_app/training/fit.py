@@ -285,7 +285,13 @@ def training_case(run: Configuration) -> Case:
     else:
         case = prepared("water", s.molecules)
         potential = water_potential(s.force_field, s.cutoff, s.truncation)
-    settings = Settings(dt=s.dt, temperature=s.temperature, friction=s.friction, precision=s.precision)
+    settings = Settings(
+        dt=s.dt,
+        temperature=s.temperature,
+        friction=s.friction,
+        precision=s.precision,
+        neighbours=case.settings.neighbours,
+    )
     potential.check(case.system)
     return replace(case, potential=potential, settings=settings)
 
