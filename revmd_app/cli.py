@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
     sweep = commands.add_parser("sweep", add_help=False, help="compute a grid of parameters on all cores or a cluster")
     sweep.set_defaults(run=_sweep)
+    evaluate = commands.add_parser("evaluate", add_help=False, help="compare force fields of water with experiment")
+    evaluate.set_defaults(run=_evaluate)
     return parser
 
 
@@ -98,6 +100,12 @@ def _sweep(_, rest: list[str]) -> int | None:
     from revmd_app.sweeps import main as sweep
 
     return sweep(rest)
+
+
+def _evaluate(_, rest: list[str]) -> int | None:
+    from revmd_app.training.evaluate_command import main as evaluate
+
+    return evaluate(rest)
 
 
 def check_free(address: str, port: int) -> None:
