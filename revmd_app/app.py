@@ -34,6 +34,8 @@ LABS = (
     Entry("tune", "1  Tune", "revmd_app.labs.tune:TuneLab"),
     Entry("rewind", "2  Rewind", "revmd_app.labs.rewind:RewindLab"),
     Entry("gradients", "3  Gradients", "revmd_app.labs.gradients:GradientsLab"),
+    Entry("learn", "4  Learn", "revmd_app.labs.learn:LearnLab"),
+    Entry("diffuse", "5  Diffuse", "revmd_app.labs.diffuse:DiffuseLab"),
 )
 
 

@@ -7,8 +7,8 @@
         print(point.x, point.y, point.loss)
 
 Every point begins with the same liquid, is prepared at its own parameters as an epoch is, and costs what an epoch costs
-without its gradient. The noise is the same at all points: what differs between them is due to the parameters, as long
-as the trajectories have not parted.
+without its gradient. The noise is that of a training's first epoch at every point, so at the start values the surface
+has the loss with which a training of the same seed begins.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Landscape:
         potential = training.potential(scaled)
         losses = []
         for replica in range(training.configuration.run.replicas):
-            key = jax.random.fold_in(jax.random.key(training.configuration.run.seed), replica)
-            on_preparation, on_run = jax.random.split(key)
+            first_epoch = jax.random.fold_in(jax.random.key(training.configuration.run.seed), 0)
+            on_preparation, on_run = jax.random.split(jax.random.fold_in(first_epoch, replica))
             begin = training.prepare(potential, self._begin, on_preparation, True)
             value = float(self._program(begin.box, flat_leaves(potential), begin.state, on_run))
             if not np.isfinite(value):

@@ -71,7 +71,7 @@ def test_an_address_opens_its_lab_and_the_tab_changes_it(page, app_url):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("lab=nowhere", "There is no lab 'nowhere'; there are tune, rewind, gradients."),
+        ("lab=nowhere", "There is no lab 'nowhere'; there are tune, rewind, gradients"),
         ("liquid=argon+100000", "System cannot be 'argon 100000'; it is one of: Argon, 108 atoms;"),
         ("sigma=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E", "Sigma (σ) must be a number from 0.25 to 0.42 nm, not '<img"),
         ("formula=__import__('os').system('true')&friction=2", "The formula cannot be used"),
