@@ -123,6 +123,10 @@ class StatPlot(pn.viewable.Viewer):
         if y is not None:
             self.figure.yaxis.axis_label = y
 
+    def rename(self, name: str, label: str) -> None:
+        """Give a series another label in the legend."""
+        self._legend[name].label = {"value": label}
+
     def set(self, name: str, x, y, error=None, x_error=None, **columns) -> None:
         """Replace one series: points (n,), with standard errors (n,) and further columns (n,) where they are known."""
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -206,10 +206,11 @@ class AtomsView(pn.viewable.Viewer):
         look = json.dumps([REPRESENTATIONS[self.representation], COLOURS[self.colour]])
         return f"this.revmd.look = {look}"
 
-    def move(self, positions, kinetic=None, epoch: int = 0) -> None:
+    def move(self, positions, kinetic=None, epoch: int = 0, more: dict[int, np.ndarray] | None = None) -> None:
         """The next frame: positions (3, N) nm and, where they give the colour, kinetic energies (N,) in kT.
 
-        `epoch` counts the changes of the controls that the simulation had heard of, for who measures latency.
+        `epoch` counts the changes of the controls that the simulation had heard of, for who measures latency. `more`
+        are further parts, from number 3 on, for the JavaScript of a kind of view.
         """
         picture = self._picture
         if picture is None or not self.widget.loaded or positions.shape[1] != len(picture.order):
@@ -218,7 +219,7 @@ class AtomsView(pn.viewable.Viewer):
         if self._moves in SENT_AGAIN:
             self._send_scene()
         xyz = place(positions, picture.molecule, self._box)[:, picture.order].T * ANGSTROM_PER_NM
-        parts = {0: xyz, 2: np.array([epoch])}
+        parts = {0: xyz, 2: np.array([epoch]), **(more or {})}
         if kinetic is not None and COLOURS[self.colour] == "bfactor":
             parts[1] = kinetic[picture.order]
         parts = dict(sorted(parts.items()))  # nglview counts the buffers in the order of the keys
