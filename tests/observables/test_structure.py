@@ -173,7 +173,7 @@ def test_gradient_through_blocks_equals_gradient_at_once(monkeypatch):
 
 
 def test_hydrogen_pairs_of_895_waters_need_little_memory():
-    """1.6 million pairs: value and gradient in blocks. One float64 array a step over all pairs would be 38 MB."""
+    """1.6 million pairs, value and gradient: in blocks, since the separations alone would be 38 MB at once."""
     snapshot = water_like(895, 3.0)
     rdf = RadialDistributionFunction("H", "H", r_max=1.0, n_bins=330)
 
