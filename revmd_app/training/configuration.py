@@ -86,7 +86,7 @@ class LossSection:
     rdf_OO: float = 1.0
     rdf_OH: float = 1.0
     rdf_HH: float = 1.0
-    rdf_uncertainty: float = 0.1
+    rdf_uncertainty: float = 0.05
     r_max: float = 0.88
     bins: int = 88
     enthalpy: float = 1.0
@@ -111,8 +111,8 @@ class GradientSection:
 class OptimiserSection:
     """Adam on parameters divided by their start values. `schedule` "cosine" falls to `final` times the rate."""
 
-    epochs: int = 80
-    learning_rate: float = 3e-3
+    epochs: int = 60
+    learning_rate: float = 2e-3
     schedule: str = "cosine"
     final: float = 0.1
     b1: float = 0.9
@@ -161,7 +161,7 @@ def configuration(task: str, preset: str = "laptop", **changes: Any) -> Configur
     """
     _one_of("the task", task, TASKS)
     _one_of("the preset", preset, tuple(PRESETS))
-    data = as_dictionary(Configuration(task=task))
+    data = {**as_dictionary(Configuration()), "task": task}
     for given in (_TASK[task], PRESETS[preset], _TASK_AND_PRESET.get((task, preset), {}), changes):
         data = _merge(data, given)
     return from_dictionary(data)
@@ -173,7 +173,7 @@ _TASK: dict[str, dict[str, Any]] = {
         "system": {"force_field": "lennard_jones_diffusion_start"},
         "preparation": {"barostat": False},
         "loss": {"rdf_HH": 0.0, "diffusion": 1.0, "rdf_OO": 0.05, "rdf_OH": 0.05, "enthalpy": 0.05},
-        "optimiser": {"train": "nonbonded", "learning_rate": 5e-4},
+        "optimiser": {"train": "nonbonded"},
     },
 }
 PRESETS: dict[str, dict[str, Any]] = {
@@ -210,7 +210,8 @@ _TASK_AND_PRESET: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("oxygen", "laptop"): {
         "system": {"molecules": 208, "gas_molecules": 8},
-        "run": {"steps": 20_000, "sample_every": 200},
+        "run": {"steps": 10_000, "sample_every": 200},
+        "optimiser": {"epochs": 40, "learning_rate": 2e-3},
     },
     ("oxygen", "paper"): {
         "system": {"molecules": 885, "gas_molecules": 10},
@@ -221,6 +222,7 @@ _TASK_AND_PRESET: dict[tuple[str, str], dict[str, Any]] = {
             "enthalpy": 0.05,
             "diffusion_uncertainty": 1e-3,
         },
+        "optimiser": {"learning_rate": 5e-4},
     },
 }
 
@@ -315,8 +317,8 @@ def _check(run: Configuration) -> None:
     _one_of("the task", run.task, TASKS)
     field_ = force_field(system.force_field)
     if (run.task == "oxygen") != (field_.gas is not None):
-        wanted = "one with parameters of the gas" if run.task == "oxygen" else "one without a gas"
-        raise ValueError(f"training {run.task} needs {wanted}, which the force field '{field_.name}' is not.")
+        wanted = "with parameters of the gas" if run.task == "oxygen" else "without a gas"
+        raise ValueError(f"training {run.task} needs a force field {wanted}, unlike '{field_.name}'.")
     whole_number("system.molecules", system.molecules, 60 if run.task == "oxygen" else 64, 1000)
     least_gas = 1 if run.task == "oxygen" else 0
     whole_number("system.gas_molecules", system.gas_molecules, least_gas, max(least_gas, system.molecules // 4))

@@ -39,6 +39,8 @@ HEAT = "Greener 2025: 44.12 kJ/mol at 295.15 K, and 2.8 for the freedom of bonds
 FIT_FROM, FIT_TO = 0.1, 0.5
 """The window of lags, as fractions of the run, through which the line of the MSD goes."""
 
+LEAST_FRAMES = 10
+
 
 @dataclass(frozen=True)
 class Target:
@@ -192,9 +194,9 @@ def _diffusion_term(case: Case, run: Configuration) -> Term:
     interval = schedule.sample_every * run.system.dt
     frames = schedule.steps // schedule.sample_every
     lags = int(FIT_TO * frames) + 1
-    if lags - FIT_FROM * frames < 3:
+    if frames < LEAST_FRAMES:
         raise ValueError(
-            f"a diffusion coefficient needs at least 10 samples a run, and run.steps/run.sample_every is {frames}: "
+            f"a diffusion coefficient needs at least {LEAST_FRAMES} samples a run, and run.steps/run.sample_every is {frames}: "
             "sample more often."
         )
     longest = frames * interval
