@@ -21,7 +21,7 @@ import revmd_app
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "revmd_app"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-LAYERS = ("engine", "potentials", "systems", "observables", "gradients")
+LAYERS = ("engine", "potentials", "systems", "observables", "gradients", "training", "sweeps")
 INTERFACE = ("panel", "bokeh", "holoviews", "nglview", "ipywidgets", "param", "tornado", "matplotlib")
 CDN = re.compile(
     r"unpkg\.com|jsdelivr\.net|cdnjs\.|googleapis\.com|gstatic\.com|esm\.sh|skypack\.|cdn\.(bokeh|holoviz|pydata)\.org"

@@ -44,7 +44,7 @@ def _draw_training(figure, replay: Replay) -> None:
     loss.plot(metrics.epoch, metrics.loss, color=INK, lw=2, label="loss")
     for name in PAIRS | {"enthalpy": (), "diffusion": ()}:
         if f"loss {name}" in metrics and metrics[f"loss {name}"].any():
-            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=str(name))
+            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=str(label))
     loss.set(yscale="log", xlabel="epoch", ylabel="loss")
     loss.legend(fontsize=8)
     watched = "diffusion" if "diffusion" in metrics else "enthalpy"
@@ -55,8 +55,8 @@ def _draw_training(figure, replay: Replay) -> None:
     unit = {"enthalpy": "ΔH_vap (kJ/mol)", "diffusion": "D (nm²/ps)"}[watched]
     numbers.set(xlabel="epoch", ylabel=unit)
     numbers.legend(fontsize=8)
-    for name, column in replay.parameters.to_dict("series").items():
-        parameters.plot(metrics.epoch, column / column.iloc[0], label=str(name))
+    for label, column in replay.parameters.items():
+        parameters.plot(metrics.epoch, column / column.iloc[0], label=str(label))
     parameters.set(xlabel="epoch", ylabel="parameter / start")
     parameters.legend(fontsize=7)
     density.plot(metrics.epoch, metrics.density, color=BLUE)
@@ -77,3 +77,32 @@ def _draw_structure(figure, replay: Replay) -> None:
             xlim=(0.1, replay.configuration.loss.r_max), ylim=(0, 3.6), xlabel="r (nm)", ylabel=f"g_{''.join(pair)}"
         )
     axes[0].legend(fontsize=8)
+
+
+def draw_comparison(folders, path) -> None:
+    """Several runs in one picture, written to `path`: loss, its enthalpy and structure parts, and the enthalpy itself.
+
+    Needs matplotlib. Raises `ValueError` for a folder that is no run.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, structure, heat = figure.subplots(1, 3)
+    for folder in folders:
+        replay = read_run(folder)
+        metrics = replay.metrics
+        label = f"{replay.configuration.system.force_field}, {replay.configuration.gradient.estimator}".replace(
+            "_", " "
+        )
+        loss.plot(metrics.epoch, metrics.loss, label=label)
+        structure.plot(metrics.epoch, metrics[[f"loss {name}" for name in PAIRS]].sum(axis=1))
+        heat.plot(metrics.epoch, metrics.enthalpy)
+        goal = replay.configuration.loss.enthalpy_target
+    heat.axhline(goal, color=GREY, lw=3, zorder=0)
+    loss.set(yscale="log", xlabel="epoch", ylabel="loss")
+    structure.set(yscale="log", xlabel="epoch", ylabel="loss of g_OO, g_OH and g_HH")
+    heat.set(xlabel="epoch", ylabel="ΔH_vap (kJ/mol); target grey")
+    loss.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
