@@ -12,11 +12,13 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from revmd_app.engine import neighbours as lists
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import State, from_physical, to_snapshot
+from revmd_app.engine.simulate import strong
 from revmd_app.engine.system import System
 
 # Bitzek's constants: they hardly ever need a change.
@@ -74,7 +76,9 @@ def minimise(
         capacity=settings.capacity,
     )
     plan = lists.make_plan(system, potential, settings)
-    minimum, overflowed = _minimise(plan, system, potential, settings, state, force_tolerance, max_iterations, max_move)
+    potential, settings, state = strong((potential, settings, state))
+    limits = (np.float64(force_tolerance), np.int64(max_iterations), np.float64(max_move))
+    minimum, overflowed = _minimise(plan, system, potential, settings, state, *limits)
     if bool(overflowed):
         raise ValueError(
             "a neighbour list overflowed during the minimisation: the atoms are denser somewhere than the list allows; "

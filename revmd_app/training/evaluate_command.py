@@ -1,4 +1,4 @@
-"""`revmd evaluate`: published or own start force fields against experiment, with runs kept one by one in a file.
+"""`revmd evaluate`: force fields, published or of a training run, against experiment, with runs kept in a file.
 
 A file of runs is JSON: the protocol, the versions and the machine, and one entry a run. It is written anew after each
 run, whole or not at all; the same command goes on from it, and runs that it holds are not done again.
@@ -21,8 +21,10 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from revmd_app import processor
 from revmd_app.data import load_water_rdf
-from revmd_app.systems.force_fields import PRESETS, force_field
+from revmd_app.engine.simulate import SimulationError
+from revmd_app.systems.force_fields import PRESETS, ForceField, force_field
 from revmd_app.systems.prepare import versions
 from revmd_app.training.evaluate import (
     COMPARED_FROM,
@@ -38,7 +40,9 @@ from revmd_app.training.evaluate import (
     starting_liquid,
     summary,
 )
+from revmd_app.training.runs import read_run
 
+FAILED = 1
 TELL_EVERY = 10.0
 """Seconds between lines of progress."""
 
@@ -46,21 +50,46 @@ TELL_EVERY = 10.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """`revmd evaluate`: run what is missing, print the table. Returns the exit status."""
     options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
-    fields = [force_field(name).name for name in dict.fromkeys(options.presets)]
+    fields = {field.name: field for field in map(chosen_field, options.fields)}
     protocol = known_protocol(options.protocol)
     for name, value in {"--runs": options.runs, "--threads": options.threads}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}.")
+    os.environ.setdefault("NPROC", str(options.threads))  # of XLA's own threads: each runs one program at a time
+    processor.prepare()
     kept = RunFile(options.json, protocol)
-    wanted = [(name, options.seed + k) for k in range(options.runs) for name in fields]
-    missing = [job for job in wanted if job not in kept]
-    if missing:
-        _run_all(missing, protocol, kept, options.threads)
+    wanted = [(field, options.seed + k) for k in range(options.runs) for field in fields.values()]
+    missing = [(field, seed) for field, seed in wanted if (field.name, seed) not in kept]
+    try:
+        if missing:
+            _run_all(missing, protocol, kept, options.threads)
+    except SimulationError as error:
+        print(f"revmd: {error}", file=sys.stderr)
+        return FAILED
     evaluations = [summary(name, protocol, kept.of(name)) for name in fields]
     print(table(evaluations))
     if options.plot:
         plot(evaluations, options.plot)
     return 0
+
+
+def chosen_field(name: str) -> ForceField:
+    """A preset by its name, or what a training run ended with by its directory.
+
+    The name of the latter says the epoch. Raises `ValueError` when it is neither, or a run that has no epoch yet or
+    trains something else than water.
+    """
+    if name in PRESETS or not Path(name).is_dir():
+        return force_field(name)
+    run = read_run(name)
+    start = force_field(run.configuration.system.force_field)
+    if run.configuration.task != "water" or not len(run.metrics):
+        raise ValueError(f"'{name}' is no training run of water with at least one epoch.")
+    *vdw, charge, bond_k, length, angle_k, angle = (float(x) for x in run.parameters.iloc[-1])
+    last = f"{run.name}, epoch {int(run.metrics['epoch'].iloc[-1])}"
+    words = {"name": last, "title": f"{start.title}, {last}", "source": f"training run {run.name}: {run.command}"}
+    numbers = {"charge": charge, "bond_k": bond_k, "bond_length": length, "angle_k": angle_k, "angle": angle}
+    return start._replace(vdw=dict(zip(start.vdw, vdw, strict=True)), **numbers, **words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare force fields of water with experiment: g(r), enthalpy of vaporisation, density.",
         epilog="force fields: " + ", ".join(name for name in PRESETS if "diffusion" not in name),
     )
-    parser.add_argument("presets", nargs="+", metavar="PRESET", help="names of force fields")
+    parser.add_argument("fields", nargs="+", metavar="FIELD", help="names of force fields, or directories of runs")
     parser.add_argument("--protocol", default="laptop", help=f"{' or '.join(PROTOCOLS)} (default: laptop)")
     parser.add_argument("--runs", type=int, default=5, help="independent runs of each (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first run; the next has the next one")
@@ -142,7 +171,7 @@ def machine() -> str:
     return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
-def _run_all(jobs: list[tuple[str, int]], protocol: Protocol, kept: RunFile, n_threads: int) -> None:
+def _run_all(jobs: list[tuple[ForceField, int]], protocol: Protocol, kept: RunFile, n_threads: int) -> None:
     """Do the missing runs, `n_threads` at a time, and keep each as it ends. Ctrl-C keeps those that are done."""
     progress = Progress(len(jobs), len(jobs) * protocol.n_steps * protocol.dt, sys.stderr)
     progress.say(f"preparing the liquid of {protocol.n_molecules} molecules ...")
@@ -150,13 +179,13 @@ def _run_all(jobs: list[tuple[str, int]], protocol: Protocol, kept: RunFile, n_t
     progress.begin()
     stop = threading.Event()
 
-    def one(job: tuple[str, int]) -> None:
+    def one(job: tuple[ForceField, int]) -> None:
         if stop.is_set():
             return
-        name, seed = job
-        run = measure(name, protocol, seed, lambda n: progress.advance(n * protocol.dt), stop.is_set)
+        field, seed = job
+        run = measure(field, protocol, seed, lambda n: progress.advance(n * protocol.dt), stop.is_set)
         kept.add(run)
-        progress.ended(f"{name}, seed {seed}: {run['enthalpy']:.2f} kJ/mol, {run['density']:.4f} g/cm³")
+        progress.ended(f"{field.name}, seed {seed}: {run['enthalpy']:.2f} kJ/mol, {run['density']:.4f} g/cm³")
 
     with ThreadPoolExecutor(n_threads) as threads:
         futures = [threads.submit(one, job) for job in jobs]
@@ -222,6 +251,11 @@ def table(evaluations: Sequence[Evaluation]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def title(name: str) -> str:
+    """A preset's title; the name of anything else."""
+    return PRESETS[name].title if name in PRESETS else name
+
+
 def with_error(p: Property) -> str:
     """0.0873 ± 0.0012: the error to two digits, the value to the same place."""
     if not p.error > 0:
@@ -242,7 +276,7 @@ def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
         axis.plot(curve.r[shown], curve.g[shown], color="black", lw=1.6, label=curve.label)
         for evaluation in evaluations:
             r, g, error = evaluation.r, evaluation.curves[pair], evaluation.errors[pair]
-            (line,) = axis.plot(r, g, lw=1.2, label=PRESETS[evaluation.name].title)
+            (line,) = axis.plot(r, g, lw=1.2, label=title(evaluation.name))
             if np.isfinite(error).all():
                 axis.fill_between(r, g - error, g + error, color=line.get_color(), alpha=0.3, lw=0)
         axis.set(xlim=(0.12, evaluations[0].r[-1]), ylim=(0, None), xlabel="r (nm)", title=f"g({pair})")
