@@ -98,6 +98,7 @@ class LearnLab(Lab):
             look.text(formula, margin=(0, 10, 4, 10), styles={"font-size": "11.5px", "color": MUTED}),
             look.heading("Descent", "(Adam)"),
             row("rate", "epochs"),
+            look.text(learn_text.EPOCH, margin=(8, 10, 4, 10), styles={"font-size": "12px", "color": MUTED}),
             width=292,
             sizing_mode="stretch_height",
             scroll=True,

@@ -112,10 +112,11 @@ class LearnModel(LabModel):
     @param.depends("form", watch=True)
     def _choose_form(self) -> None:
         labels = [quantity.label for quantity in self.quantities]
-        for name, place in (("across", 0), ("upwards", 1)):
-            self.param[name].objects = labels
-            if getattr(self, name) not in labels:
-                setattr(self, name, labels[place])
+        with param.parameterized.batch_call_watchers(self):
+            for name, place in (("across", 0), ("upwards", 1)):
+                self.param[name].objects = labels
+                if getattr(self, name) not in labels:
+                    setattr(self, name, labels[place])
 
     def weights(self) -> dict[str, float]:
         """The weight of each target, by the name of its term."""
@@ -158,10 +159,20 @@ class LearnModel(LabModel):
 
     def start(self) -> dict[str, Any] | None:
         """Train: a request for a new child process, or None when the present one is to go on (or nothing can be)."""
-        if self.began is not None and self._asked() == self.began and self.state != "failed":
+        if self.can_go_on and self._asked() == self.began:
             self.go_on()
             return None
         return self._begin("running", "Starting …")
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is a child process with a training that has not gone astray."""
+        return self.began is not None and any(not track["fault"] for track in self.tracks.values())
+
+    @param.depends("epochs", watch=True)
+    def _end_early(self) -> None:
+        if self.state == "running" and self.done_epochs() >= self.epochs:
+            self.param.update(state="done", message=f"Stopped after {self.done_epochs()} epochs.")
 
     def go_on(self) -> None:
         """Train on with the present child; a training that has reached its end gets as many epochs again."""
@@ -229,7 +240,7 @@ class LearnModel(LabModel):
     def _tell(self, progress: Mapping[str, Any] | None) -> None:
         """State, fraction and message from what has come."""
         faults = {name: track["fault"] for name, track in self.tracks.items() if track["fault"]}
-        if faults and len(faults) == len(self.tracks):
+        if faults and (len(faults) == len(self.tracks) or self.state == "preview"):
             self.param.update(state="failed", message=self.fault_words())
             return
         done = self.done_epochs()

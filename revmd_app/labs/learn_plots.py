@@ -46,6 +46,8 @@ TERMS = {
     "rdf_HH": ("g H–H", GREEN, 1.6),
     "enthalpy": ("ΔH_vap", ORANGE, 1.6),
 }
+BELOW = 40.0
+"""A term that passes through zero must not flatten the others: nothing is shown so far below the least total."""
 DASHES = ("solid", "dashed")
 MEASURES = {
     "ΔH_vap (kJ/mol)": "enthalpy",
@@ -101,7 +103,7 @@ class Losses:
 
     def __init__(self, key: str = "live"):
         looks = {
-            f"{term} {slot}": Look(label, color, DASHES[slot], width, 4 if term == "total" else 0)
+            f"{term} {slot}": Look(label, color, DASHES[slot], width, 5 if term == "total" else 3)
             for slot in (0, 1)
             for term, (label, color, width) in TERMS.items()
         }
@@ -115,7 +117,9 @@ class Losses:
                 found = [r["loss"] if term == "total" else r["terms"].get(term, (0, 0, np.nan))[2] for r in records]
                 counts = term == "total" or any(x > 0 for x in found)
                 self.plot.set(f"{term} {slot}", epochs if counts else [], found if counts else [], f"{label}, {name}")
-        self.plot.fit(x=_epochs(tracks))
+        losses = [r["loss"] for _, records in tracks for r in records]
+        y = (min(losses) / BELOW, 1.4 * max(losses)) if losses else None
+        self.plot.fit(x=_epochs(tracks), y=y)
         self.plot.push()
 
 
@@ -163,7 +167,8 @@ class Measures:
         for slot, (name, records) in zip(("first", "second"), _two(tracks), strict=True):
             self.plot.rename(slot, name or slot)
             self.plot.set(slot, [r["epoch"] for r in records], [measured(r, what) for r in records], name)
-        self.plot.level("target", target, f"experiment {significant(target)}" if target is not None else "")
+        kind = "experiment" if what in WANTED else "target"
+        self.plot.level("target", target, f"{kind} {significant(target)}" if target is not None else "")
         include = () if target is None else (target, target + 0.12 * self._span(target))
         self.plot.fit(x=_epochs(tracks), include=include)
         self.plot.push()
@@ -224,9 +229,9 @@ def _two(tracks: Tracks) -> list[tuple[str, Sequence[dict[str, Any]]]]:
 
 
 def _epochs(tracks: Tracks) -> tuple[float, float]:
-    last = max([r["epoch"] for _, records in tracks for r in records[-1:]], default=0)
-    room = 0.03 * max(last, 5)
-    return -room, max(last, 5) + room
+    last = max([r["epoch"] for _, records in tracks for r in records[-1:]], default=1)
+    room = 0.03 * max(last, 6)
+    return 1 - room, max(last, 6) + room
 
 
 def _highest(data: dict[str, Any], beyond: float) -> float:

@@ -91,7 +91,8 @@ class Curves(pn.viewable.Viewer):
         dress_legend(self.figure, "top_left" if place in ("right", "above") else place)
         legend.update(label_text_font_size="10.5px", glyph_width=18, spacing=1, padding=2, label_standoff=3)
         if place == "above":
-            legend.update(orientation="horizontal", spacing=8, background_fill_alpha=0.0)
+            narrow = {"glyph_width": 14, "label_standoff": 2, "label_text_font_size": "10px"}
+            legend.update(orientation="horizontal", spacing=5, background_fill_alpha=0.0, margin=0, **narrow)
 
     def rename(self, label: str, words: str) -> None:
         """Another text for an entry of the legend."""

@@ -89,6 +89,7 @@ def records(replay: Replay) -> list[dict[str, Any]]:
                 "loss": row["loss"],
                 "loss_error": row["loss_error"],
                 "terms": {name: (row.get(name), wanted.get(name), row[f"loss {name}"]) for name in names},
+                "errors": {"enthalpy": row["enthalpy_error"]},
                 "parameters": parameters,
                 "density": row["density"],
                 "temperature": row["temperature"],

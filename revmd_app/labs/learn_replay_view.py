@@ -9,7 +9,7 @@ import panel as pn
 
 from revmd_app.labs.learn_replay import Recorded, described, load, shipped
 from revmd_app.labs.learn_text import NO_RUNS
-from revmd_app.labs.learn_views import GAP, SMALL, TrackPlots, _strip
+from revmd_app.labs.learn_views import GAP, SAYS, SMALL, TrackPlots, strip_of
 from revmd_app.labs.sentences import as_sentence
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.plots import soon
@@ -28,7 +28,7 @@ class ReplayView(pn.viewable.Viewer):
         super().__init__()
         self.runs = shipped()
         self.recorded: dict[str, Recorded] = {}
-        self.banner = look.text("", margin=(0, 4), sizing_mode="stretch_width")
+        self.banner = look.text("", **SAYS)
         names = {self._title(name): name for name in self.runs}
         select = lambda words, options: pn.widgets.Select(name=words, options=options, width=320, **SMALL)
         self.run, self.beside = select("Run", names), select("Beside it", {ALONE: ""})
@@ -39,14 +39,10 @@ class ReplayView(pn.viewable.Viewer):
         self.play = look.button("Play", width=72, margin=(14, 4, 0, 4), disabled=not names)
         self.plots = TrackPlots("replay")
         self._clock: Any = None
-        head = look.card(
-            pn.Row(self.run, self.beside, self.play, self.epoch, margin=0, sizing_mode="stretch_width"),
-            self.banner,
-            sizing_mode="stretch_width",
-        )
-        self._layout = pn.Column(
-            head, _strip("replay", self.plots.figures()), self.plots, sizing_mode="stretch_both", margin=0, styles=GAP
-        )
+        controls = pn.Row(self.run, self.beside, self.play, self.epoch, margin=0, sizing_mode="stretch_width")
+        strip = strip_of(self.banner, "replay", self.plots.figures(), self.plots.measure)
+        head = look.card(controls, sizing_mode="stretch_width")
+        self._layout = pn.Column(head, strip, self.plots, sizing_mode="stretch_both", margin=0, styles=GAP)
         self.run.param.watch(lambda _: self._choose(), "value")
         self.beside.param.watch(lambda _: self._choose_other(), "value")
         self.epoch.param.watch(lambda _: soon(self.draw), "value")

@@ -11,9 +11,16 @@ SEES = {
     "Solid: reversible gradient. Dashed: reweighting.",
     "surface": "<b>The loss over two parameters, all others at the start.</b> Each square is a simulation of its "
     "own. Trainings also move the others.",
-    "replay": "<b>Longer trainings that were run beforehand.</b> Nothing is computed here: move through the epochs.",
 }
 NO_RUNS = "No run is shipped with this installation. Your own: revmd train water --preset laptop --to DIR."
+EPOCH = (
+    "<b>One epoch</b><ol style='margin:2px 0;padding-left:18px'>"
+    "<li>Prepare: the liquid settles at the present parameters and 1 bar.</li>"
+    "<li>Run 4 ps; average g(r) and ΔH_vap.</li>"
+    "<li>Compare: the loss.</li>"
+    "<li>Differentiate: dL/dθ of every parameter, through the run.</li>"
+    "<li>Step: Adam moves every θ downhill.</li></ol>"
+)
 LOOK_FOR = (
     "<b>Before you press Start:</b> where does the start (dotted) miss the experiment? The second shell of "
     "g<sub>OO</sub> near 0.45 nm is hardly there, and ΔH_vap is too small. Which parameter would you turn?",

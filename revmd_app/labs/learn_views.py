@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,10 +27,11 @@ from revmd_app.labs.learn_quantities import ESTIMATORS, Quantity
 from revmd_app.labs.learn_text import SEES
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.export import export_menu
-from revmd_app.labs.widgets.plots import MUTED, soon
+from revmd_app.labs.widgets.plots import soon
 
 SHRINKS = {"min-height": "0"}
 GAP = {"gap": "8px", **SHRINKS}
+SAYS: dict[str, Any] = {"margin": (6, 4, 2, 4), "sizing_mode": "stretch_width"}
 SMALL: dict[str, Any] = {"description": None, "margin": (0, 4), "stylesheets": [look.WIDGET_CSS]}
 
 
@@ -56,15 +58,11 @@ class TrackPlots(pn.viewable.Viewer):
 
     def _arrange(self) -> pn.Column:
         structure = [look.card(plot.pane, min_width=200, styles=SHRINKS) for plot in self.structure.plots.values()]
-        chosen = pn.Row(self.measure, margin=0, height=32)
-        measures = look.card(chosen, self.measures.plot.pane, min_width=200, styles=SHRINKS)
-        over_epochs = (self.losses.plot, self.parameters.plot)
+        over_epochs = (self.losses.plot, self.parameters.plot, self.measures.plot)
         others = [look.card(plot.pane, min_width=200, styles=SHRINKS) for plot in over_epochs]
         row = lambda cards: pn.Row(*cards, sizing_mode="stretch_both", margin=0, styles=GAP)
         numbers = look.card(self.latest, self.numbers, sizing_mode="stretch_width", min_height=30)
-        return pn.Column(
-            row(structure), row([*others, measures]), numbers, sizing_mode="stretch_both", margin=0, styles=GAP
-        )
+        return pn.Column(row(structure), row(others), numbers, sizing_mode="stretch_both", margin=0, styles=GAP)
 
     def draw(self, tracks: Tracks, quantities: list[Quantity]) -> None:
         """Redraw everything."""
@@ -94,7 +92,9 @@ def summary(tracks: Tracks) -> str:
         text += f" → {look.readable(last['loss'])}" if len(records) > 1 else " at the start"
         heat, target = measured(last, "enthalpy"), wanted(records, "enthalpy")
         if target is not None:
-            text += f", ΔH_vap {heat:.2f} kJ/mol ({heat - target:+.2f} from experiment)".replace("-", "−")
+            error = last.get("errors", {}).get("enthalpy", math.nan)
+            within = f" ± {error:.2f}" if math.isfinite(error) else ""
+            text += f", ΔH_vap off by {heat - target:+.2f}{within} kJ/mol".replace("-", "−")
         words.append(text + ".")
     return "&ensp; ".join(words)
 
@@ -116,7 +116,7 @@ class TrainingView(pn.viewable.Viewer):
         head = look.card(
             pn.Row(self.go, self.reset, progress, margin=0, sizing_mode="stretch_width"), sizing_mode="stretch_width"
         )
-        strip = _strip("training", self.plots.figures())
+        strip = strip_of(look.text(SEES["training"], **SAYS), "training", self.plots.figures(), self.plots.measure)
         self._layout = pn.Column(head, strip, self.plots, sizing_mode="stretch_both", margin=0, styles=GAP)
         model.param.watch(lambda *_: soon(self.draw), ["tracks", "form"])
         model.param.watch(lambda *_: self.tell(), ["state", "message", "fraction", "stale", "tracks"])
@@ -157,7 +157,7 @@ def go_words(model: LearnModel) -> str:
         return "Pause"
     if not model.trained:
         return "Start training"
-    if model.stale or model.began is None:
+    if model.stale or not model.can_go_on:
         return "Start anew"
     return "Train on" if model.done_epochs() >= model.epochs else "Continue"
 
@@ -189,7 +189,7 @@ class SurfaceView(pn.viewable.Viewer):
         plot = look.card(self.map.pane, styles=SHRINKS)
         self._layout = pn.Column(
             look.card(row, sizing_mode="stretch_width"),
-            _strip("surface", {"loss surface": self.map.figure}),
+            strip_of(look.text(SEES["surface"], **SAYS), "surface", {"loss surface": self.map.figure}),
             plot,
             sizing_mode="stretch_both",
             margin=0,
@@ -242,15 +242,8 @@ def surface_words(model: LearnModel, done: int, total: int) -> str:
     return look.alert("Choose two parameters and press Compute the surface.", "busy")
 
 
-def _strip(view: str, figures: dict[str, Any]) -> pn.Column:
-    """What one sees, in a sentence, and the menu that saves the plots."""
-    sees = look.text(SEES[view], margin=(2, 4), sizing_mode="stretch_width")
-    menu = pn.Column(export_menu(figures, f"learn {view}"), width=76, margin=0)
-    return look.card(
-        pn.Row(sees, menu, margin=0, sizing_mode="stretch_width"),
-        sizing_mode="stretch_width",
-        styles={"padding": "2px 8px"},
-    )
-
-
-QUIET = {"font-size": "12px", "color": MUTED}
+def strip_of(words: pn.viewable.Viewable, view: str, figures: dict[str, Any], *more: pn.viewable.Viewable) -> pn.Column:
+    """What one sees, in words, further controls, and the menu that saves the plots."""
+    menu = pn.Column(export_menu(figures, f"learn {view}"), width=66, margin=0)
+    row = pn.Row(words, *more, menu, margin=0, sizing_mode="stretch_width")
+    return look.card(row, sizing_mode="stretch_width", styles={"padding": "2px 8px"})

@@ -2,8 +2,9 @@
 
 `train` posts, beside "progress" ({"message", "seconds": of one epoch}):
 
-"record <estimator> <epoch>"   one epoch: epoch, loss, loss_error, terms {name: (value, target, loss)}, parameters by
-                               name, density (g/cm³), temperature (K), curves {"rdf_OO": (r, g)}, seconds
+"record <estimator> <epoch>"   one epoch: epoch, loss, loss_error, terms {name: (value, target, loss)}, errors of the
+                               values, parameters by name, density (g/cm³), temperature (K), seconds,
+                               curves {"rdf_OO": (r, g)}
 "fault <estimator>"            why that training has ended, in a sentence; the other goes on
 "surface"                      {"number", "points": [(column, row, loss, error), …], "seconds", "fault"}
 
@@ -96,6 +97,7 @@ def plain_record(record: Record) -> dict[str, Any]:
         "loss": record.loss,
         "loss_error": record.loss_error,
         "terms": {name: tuple(values) for name, values in record.terms.items()},
+        "errors": dict(record.term_errors),
         "parameters": dict(zip(record.names, map(float, record.parameters), strict=True)),
         "density": record.density,
         "temperature": record.temperature,

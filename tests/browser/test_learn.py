@@ -1,0 +1,79 @@
+"""Lab 4 in a browser: a training started, watched, paused and reset; the loss surface; replays; a shared link."""
+
+import pytest
+from browser.watching import DATA, wait_until
+
+pytestmark = pytest.mark.browser
+MINUTES = 280_000
+
+
+@pytest.fixture
+def open_lab(offline_page, app_url):
+    """Opens the lab with settings as in an address."""
+
+    def opened(settings=""):
+        offline_page.goto(f"{app_url}?lab=learn{settings}")
+        offline_page.get_by_role("button", name="Start training").wait_for()
+        return offline_page
+
+    return opened
+
+
+def points(page, source):
+    """How many points a curve has."""
+    return len(page.evaluate(DATA, source) or [])
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
+    lab = open_lab("&estimators=reweighting&epochs=100&grid=4")
+    lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)  # something to see before anything is pressed
+    assert points(lab, "experiment rdf_OO live") > 100
+    assert points(lab, "start rdf_OO live") == 58
+    press(lab, "Start training")
+    wait_until(lab, lambda: points(lab, "total 1 loss live") >= 3, "a loss that grows", 280)
+    wait_until(lab, lambda: points(lab, "p0 1 parameters live") >= 3, "parameters that grow")
+    lab.get_by_text("left").first.wait_for()
+    press(lab, "Pause")
+    lab.get_by_text("Paused").wait_for()
+    wait_until(lab, lambda: points(lab, "second rdf_OO live") == 58, "g(r) now")
+
+    press(lab, "Loss surface")
+    press(lab, "Compute the surface")
+    lab.get_by_text("of 16 points").first.wait_for(timeout=MINUTES)
+    wait_until(lab, lambda: points(lab, "cells surface") >= 2, "two squares of the surface", 280)
+    assert points(lab, "way second") >= 3  # the training's way lies on it
+    press(lab, "Cancel")
+    lab.get_by_text("Cancelled after").wait_for()
+
+    press(lab, "Training")
+    epochs = points(lab, "total 1 loss live")
+    press(lab, "Continue")
+    wait_until(lab, lambda: points(lab, "total 1 loss live") > epochs, "more epochs", 280)
+    press(lab, "Pause")
+    lab.get_by_label("ΔH_vap").fill("3")
+    lab.get_by_label("ΔH_vap").press("Enter")
+    lab.get_by_text("The settings have changed since this training").wait_for()
+    lab.get_by_role("button", name="Start anew").wait_for()
+    press(lab, "Reset")
+    lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)
+    assert points(lab, "total 1 loss live") == 0
+
+
+def test_a_link_carries_the_settings_and_what_cannot_be_is_answered(open_lab):
+    lab = open_lab("&form=buckingham&w_hh=0&rate=0.01&seed=7&view=replay&epochs=0")
+    lab.get_by_text("Epochs must be a whole number from 1 to 1000").wait_for()
+    press(lab, "Dismiss")
+    assert lab.get_by_label("Form of the force field").input_value() == "Buckingham"
+    assert lab.get_by_label("Seed").input_value() == "7"
+    replay = lab.get_by_text("computed beforehand with").or_(lab.get_by_text("No run is shipped")).first
+    replay.wait_for()
+    wait_until(lab, lambda: "form=buckingham" in lab.evaluate("location.search"), "an address that follows")
+    press(lab, "Training")
+    lab.get_by_label("Reversible").uncheck()
+    lab.get_by_label("Reweighting").uncheck()
+    press(lab, "Start training")
+    lab.get_by_text("Choose at least one way to the gradient").wait_for()
