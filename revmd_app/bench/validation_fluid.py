@@ -3,9 +3,10 @@
     python -m revmd_app.bench.validation_fluid --to results.json
 
 Near the triple point (T* 0.722, ρ* 0.8442) at three sizes, extrapolated to the infinite fluid by Yeh and Hummer's
-correction; the same with a thermostat's friction, which slows diffusion by about 1/(1 + γ D/kT); and three state
-points of NIST's table (N = 500, cutoff 3σ). All others at constant energy, which is set so that the temperature is the
-one asked for. The file is written after each run; a second call goes on from it. See `docs/validation.md`.
+correction; the same with a thermostat's friction, which slows diffusion far more than 1/(1 + γ D/kT), since the cage
+of neighbours multiplies it; and three state points of NIST's table (N = 500, cutoff 3σ). All others at constant
+energy, which is set so that the temperature is the one asked for. The file is written after each run; a second call
+goes on from it. See `docs/validation.md`.
 """
 
 from __future__ import annotations

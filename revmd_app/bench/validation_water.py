@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from revmd_app import units
-from revmd_app.engine.barostat import at_constant_pressure
+from revmd_app.engine.barostat import at_constant_pressure, scaled_molecules
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import to_snapshot
 from revmd_app.observables import density, enthalpy_of_vaporisation, isothermal_compressibility
@@ -36,10 +36,7 @@ CUTOFF, SWITCH_START = 0.85, 0.85
 """nm; fraction of the cutoff at which Lennard-Jones begins to fall. The box of 216 molecules is 1.86 nm wide."""
 TEMPERATURE, BAR, FRICTION, DT = 298.15, 1.0, 1.0, 0.001
 TRIAL_EVERY, SAMPLE_EVERY = 50, 400
-"""Steps between trials of our barostat, and between samples."""
-OPENMM_TRIAL_EVERY = 10
-"""Steps between trials of OpenMM's, which starts with steps of 1 % of the volume and takes most of them: small steps,
-that need to be many."""
+"""Steps between trials of the barostat, and between samples."""
 MEASURED = ("density", "enthalpy", "compressibility")
 """g/cm³, kJ/mol, 1/bar."""
 STEP = 0.02
@@ -138,7 +135,7 @@ def theirs(case: Case, replica: int, options) -> np.ndarray:
     import openmm as mm
 
     system = openmm_system(case)
-    system.addForce(mm.MonteCarloBarostat(BAR, TEMPERATURE, OPENMM_TRIAL_EVERY))
+    system.addForce(mm.MonteCarloBarostat(BAR, TEMPERATURE, TRIAL_EVERY))
     context = _context(system, case, replica, options.threads)
     gas = openmm_gas_energy(case, replica, options.threads)
     samples = []
@@ -208,7 +205,9 @@ def _context(system, case: Case, replica: int, threads: int):
         if isinstance(force, mm.MonteCarloBarostat):
             force.setRandomNumberSeed(101 + replica)
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": str(threads)})
-    context.setPositions(np.asarray(case.snapshot().unwrapped).T)
+    # OpenMM moves a molecule by the shift of its centre; one that the boundary cuts would be torn, and trials fail.
+    whole = scaled_molecules(case.system, case.system.n_molecules, case.snapshot().unwrapped, 1.0)
+    context.setPositions(np.asarray(whole, np.float64).T)
     context.setVelocitiesToTemperature(TEMPERATURE, 1 + replica)
     return context
 
