@@ -132,8 +132,8 @@ class TrainPanel(WorkPanel):
 
     def hint(self) -> str:
         return (
-            f"<span style='color:{MUTED}'>Adam on the sites and charges, from the force field's own values; the reversible "
-            "sweep is cut at 0.2 ps. Seconds an epoch; pause the box to have them faster.</span>"
+            f"<span style='color:{MUTED}'>Adam on the sites and charges, from the force field's own values; the "
+            "reversible sweep is cut at 0.2 ps. Seconds an epoch; pause the box to have them faster.</span>"
         )
 
     def refresh(self) -> None:
@@ -166,8 +166,8 @@ class TrainPanel(WorkPanel):
         return (
             f"Epoch {first['epoch']}: D = {SI * first['diffusion']:.2f}, loss {look.significant(first['loss'], 3)}; "
             f"epoch {last['epoch']}: D = <b>{SI * last['diffusion']:.2f}</b> (target {target:.2f}), loss "
-            f"{look.significant(last['loss'], 3)}. D of one epoch is from 2 runs of 5 ps: it scatters by a third or more. "
-            "Verify with a long run: put it to use in the box."
+            f"{look.significant(last['loss'], 3)}. D of one epoch is from 2 runs of 5 ps: it scatters by a third or more."
+            " Verify with a long run: put it to use in the box."
         )
 
 
