@@ -209,7 +209,7 @@ class DiffuseLab(Lab):
         if model.stale or d is None:
             return f"<span style='color:{look.MUTED}'>Too short a run for D: a few picoseconds more.</span>"
         length = model.frame["time"] if model.frame else 0.0
-        young = f"<span style='color:#8a2f00'> {length:.0f} ps only</span>" if length < YOUNG else ""
+        young = f"<span style='color:#8a2f00'> {length:.1f} ps only</span>" if length < YOUNG else ""
         which = "D<sub>∞</sub>" if model.corrected else "D"
         return f"<span style='font-size:15px'>{which} = <b>{d.value:.2f} ± {d.error:.2f}</b></span> ·10⁻⁹ m²/s{young}"
 

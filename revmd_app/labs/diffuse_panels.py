@@ -166,8 +166,8 @@ class TrainPanel(WorkPanel):
         return (
             f"Epoch {first['epoch']}: D = {SI * first['diffusion']:.2f}, loss {look.significant(first['loss'], 3)}; "
             f"epoch {last['epoch']}: D = <b>{SI * last['diffusion']:.2f}</b> (target {target:.2f}), loss "
-            f"{look.significant(last['loss'], 3)}. D of one epoch is from 2 runs of 5 ps: it scatters by a third or more."
-            " Verify with a long run: put it to use in the box."
+            f"{look.significant(last['loss'], 3)}. D of one epoch is from two runs of 5 ps: it scatters by a third. "
+            "Verify with a long run: put it to use in the box."
         )
 
 
@@ -190,7 +190,7 @@ class StudyPanel(WorkPanel):
     def hint(self) -> str:
         return (
             f"<span style='color:{MUTED}'>dD/dθ from runs of every length up to the longest, by two estimators that "
-            "can treat a property of time, from the same trajectories. About a minute.</span>"
+            "can treat a property of time, from the same trajectories. From one run each; D in 10⁻⁹ m²/s. About a minute.</span>"
         )
 
     def refresh(self) -> None:

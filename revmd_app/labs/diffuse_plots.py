@@ -104,7 +104,7 @@ class StudyPlots:
             **{f"cut{k}": Series("reversible, cut", CUTS[k], "triangle", "solid", size=7) for k in range(len(CUTS))},
         }
         self.variance = StatPlot(
-            "length of the run (ps)", "variance of dD/dθ from one run", looks, log="y", min_height=120, key="variance"
+            "length of the run (ps)", "variance of dD/dθ", looks, log="y", min_height=120, key="variance"
         )
         self.mean = StatPlot("length of the run (ps)", "mean dD/dθ", dict(looks), min_height=120, key="mean")
         self.mean.zero_line("width")
@@ -116,10 +116,9 @@ class StudyPlots:
         methods = result.get("methods", {})
         knob = next((k for k in model.knobs if model.name_of(k) == model.parameter), None)
         leaf = model.leaf_of(knob) if knob else ""
-        unit = f"10⁻⁹ m²/s per {knob.parameter.unit}" if knob and knob.parameter.unit else "10⁻⁹ m²/s"
         symbol = model.parameter or "θ"
-        self.variance.title(y=f"variance of dD/d{symbol}, one run")
-        self.mean.title(y=f"mean dD/d({symbol}), {unit}")
+        self.variance.title(y=f"variance of dD/d({symbol})")
+        self.mean.title(y=f"mean dD/d({symbol})")
         cuts = [label for label in methods if label not in (SCORE, WHOLE)]
         names = {"score": SCORE, "whole": WHOLE} | {f"cut{k}": label for k, label in enumerate(cuts[: len(CUTS)])}
         time = np.array(result.get("time", []))
