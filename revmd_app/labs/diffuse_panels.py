@@ -190,7 +190,7 @@ class StudyPanel(WorkPanel):
     def hint(self) -> str:
         return (
             f"<span style='color:{MUTED}'>dD/dθ from runs of every length up to the longest, by two estimators that "
-            "can treat a property of time, from the same trajectories. From one run each; D in 10⁻⁹ m²/s. About a minute.</span>"
+            "can treat a property of time, from the same trajectories. D in 10⁻⁹ m²/s.</span>"
         )
 
     def refresh(self) -> None:
