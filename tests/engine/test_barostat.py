@@ -1,18 +1,22 @@
 """The Monte Carlo barostat against the ideal gas, and its moves against what they must leave alone."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from revmd_app.engine import neighbours as lists
 from revmd_app.engine.barostat import at_constant_pressure, scaled_molecules
 from revmd_app.engine.integrator import Settings
-from revmd_app.engine.lattice import from_physical
+from revmd_app.engine.lattice import from_physical, to_snapshot
 from revmd_app.engine.system import make_system
 from revmd_app.observables.statistics import mean_with_error
 from revmd_app.potentials.base import Potential
 from revmd_app.potentials.bonded import HarmonicBond
 from revmd_app.potentials.pair import LennardJones
+from revmd_app.systems import prepared
+from revmd_app.systems.force_fields import water_potential
 
 
 class Nothing(Potential):
@@ -92,6 +96,43 @@ def test_molecules_keep_their_shape():
         np.testing.assert_allclose(scaled[:, own] - scaled[:, own][:, :1], before, atol=1e-12)
         centre = np.average(positions[:, own][:, :1] + before, axis=1, weights=masses[own])
         np.testing.assert_allclose(np.average(scaled[:, own], axis=1, weights=masses[own]), 1.1 * centre, atol=1e-12)
+
+
+@pytest.mark.parametrize("neighbours", ["dense", "list"])
+def test_the_energy_in_a_loop_is_the_energy(neighbours):
+    """Of water: one species, all with charges, springs; from all pairs and from a list."""
+    case = prepared("water", 64)
+    potential = water_potential("lennard_jones", 0.6)
+    settings = Settings(precision="float64", neighbours=neighbours)
+
+    @eqx.filter_jit
+    def both(potential):
+        plan = lists.make_plan(case.system, potential, settings)
+        listed = lists.build(plan, case.system, case.state).neighbours if plan.blocks else None
+        snapshot = to_snapshot(case.system, case.state, settings, potential, listed)
+        return potential.energy(snapshot), potential.quick_energy(snapshot)
+
+    assert both(potential)[1] == pytest.approx(float(both(potential)[0]), rel=1e-12)
+
+
+def test_rounds_are_told_and_the_largest_step_stays_when_told_to():
+    """23 trials are rounds of 10, 10 and 3; the volumes are those of the boxes that were told."""
+    n = 6
+    system = make_system("gas", ("A",), (n,), (1.0,), 4.0, boltzmann=1.0)
+    rng = np.random.default_rng(3)
+    state = from_physical(system, rng.uniform(0, 4, (3, n)), rng.normal(size=(3, n)))
+    boxes = []
+
+    def on_round(system, state):
+        boxes.append(float(np.prod(np.asarray(system.box))))
+
+    settings = Settings(dt=0.002, temperature=2.0, friction=1.0)
+    options = {"pressure": 0.5, "interval": 1, "largest_step": 0.2, "adapt": False, "on_round": on_round}
+    run = at_constant_pressure(system, Nothing(), settings, state, jax.random.key(0), n_trials=23, **options)
+    assert len(run.volumes) == 23
+    np.testing.assert_allclose(boxes, run.volumes[[9, 19, 22]])
+    assert run.largest_step == pytest.approx(0.2 * 64)
+    assert int(run.state.step) == 23
 
 
 def test_bad_input_is_one_sentence():
