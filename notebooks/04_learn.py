@@ -250,6 +250,7 @@ run = configuration(
     "water",
     "lab",
     gradient={"estimator": "reweighting"},
+    preparation={"first_steps": 1000},
     run={"steps": 1000, "sample_every": 50},
     optimiser={"epochs": 3},
 )

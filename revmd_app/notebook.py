@@ -43,8 +43,8 @@ def start() -> None:
 def lab(name: str, **configuration: Any):
     """A lab, started, to be shown as a cell's result; `configuration` sets parameters of its model.
 
-    Labs: "tune", "rewind", "gradients". A lab of the same name that still runs in this kernel is ended first. Raises
-    `ValueError` for an unknown name, parameter or value.
+    Labs: "tune", "rewind", "gradients", "learn", "diffuse". A lab of the same name that still runs in this kernel is
+    ended first. Raises `ValueError` for an unknown name, parameter or value.
     """
     from revmd_app import app
 

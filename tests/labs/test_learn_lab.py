@@ -13,7 +13,8 @@ from revmd_app.labs.learn_views import live_tracks, summary
 from revmd_app.labs.widgets.jobs import Cancelled
 from revmd_app.training.runs import Run
 
-TINY = {"run": {"steps": 40, "sample_every": 20}, "preparation": {"steps": 20, "interval": 10}}
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # it compiles five programs
+TINY = {"run": {"steps": 40, "sample_every": 20}, "preparation": {"first_steps": 20, "steps": 20, "interval": 10}}
 
 
 class Page:

@@ -9,6 +9,7 @@ from revmd_app.training.configuration import configuration
 from revmd_app.training.fit import Training
 from revmd_app.training.surface import Landscape, Point, grid, surface
 
+pytestmark = pytest.mark.slow
 SIGMA, EPSILON = "LennardJones.sigma", "LennardJones.epsilon"
 
 
@@ -20,7 +21,7 @@ def training():
             "lab",
             gradient={"estimator": "reweighting"},
             run={"steps": 40, "sample_every": 20, "replicas": 2},
-            preparation={"steps": 20, "interval": 10},
+            preparation={"first_steps": 20, "steps": 20, "interval": 10},
         )
     )
 
