@@ -188,8 +188,13 @@ def _try(n_molecules, system, potential, settings, state, key, pressure, step) -
     larger = eqx.tree_at(lambda s: s.box, system, system.box * jnp.cbrt(stretch))
     trial = from_physical(larger, positions, velocities, state.step)
     kt = system.boltzmann * settings.temperature
-    energies = [potential.quick_energy(to_snapshot(*at, settings)) for at in ((larger, trial), (system, state))]
-    work = energies[0] - energies[1] + pressure * volume * (stretch - 1) - n_molecules * kt * jnp.log(stretch)
+    energy = lambda system, state: potential.quick_energy(to_snapshot(system, state, settings))
+    work = (
+        energy(larger, trial)
+        - energy(system, state)
+        + pressure * volume * (stretch - 1)
+        - n_molecules * kt * jnp.log(stretch)
+    )
     success = possible & (luck < jnp.exp(-jnp.maximum(work, 0.0) / kt))
     box = jnp.where(success, larger.box, system.box)
     state = jax.tree.map(lambda new, old: jnp.where(success, new, old), trial, state)

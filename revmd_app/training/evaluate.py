@@ -172,8 +172,7 @@ def measure(
     `on_steps(n)` is told of every n steps done; when `should_stop()` says so the run ends with `KeyboardInterrupt`.
     """
     began = time.perf_counter()
-    is_own = isinstance(field, Potential)
-    potential = field if is_own else water_potential(field, protocol.cutoff, protocol.truncation)
+    potential = field if isinstance(field, Potential) else water_potential(field, protocol.cutoff, protocol.truncation)
     case = starting_liquid(protocol)
     settings = Settings(protocol.dt, protocol.temperature, protocol.friction, neighbours=case.settings.neighbours)
     key = jax.random.key(seed)

@@ -87,9 +87,17 @@ def chosen_field(name: str) -> ForceField:
         raise ValueError(f"'{name}' is no training run of water with at least one epoch.")
     *vdw, charge, bond_k, length, angle_k, angle = (float(x) for x in run.parameters.iloc[-1])
     last = f"{run.name}, epoch {int(run.metrics['epoch'].iloc[-1])}"
-    words = {"name": last, "title": f"{start.title}, {last}", "source": f"training run {run.name}: {run.command}"}
-    numbers = {"charge": charge, "bond_k": bond_k, "bond_length": length, "angle_k": angle_k, "angle": angle}
-    return start._replace(vdw=dict(zip(start.vdw, vdw, strict=True)), **numbers, **words)
+    return start._replace(
+        name=last,
+        title=f"{start.title}, {last}",
+        source=f"training run {run.name}: {run.command}",
+        vdw=dict(zip(start.vdw, vdw, strict=True)),
+        charge=charge,
+        bond_k=bond_k,
+        bond_length=length,
+        angle_k=angle_k,
+        angle=angle,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
