@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import tempfile
@@ -25,6 +26,7 @@ RETRIES = 3
 GLANCE = 1.0
 """Seconds between two looks at the cluster while nothing arrives."""
 CONNECT = 10.0
+GOLDEN = 0.618
 QUIET = {
     "distributed.scheduler.allowed-failures": RETRIES,
     "distributed.worker.daemon": True,
@@ -76,7 +78,7 @@ def run_sweep(
     table.open(sweep)
     there = table.done()
     points = sweep.points()
-    missing = [point for point in points if point.name not in there]
+    missing = [point for point in in_turn(points) if point.name not in there]
     done, failed, lost = len(points) - len(missing), 0, {}
     if missing:
         n = min(workers or usable_cores(), len(missing))
@@ -93,6 +95,17 @@ def run_sweep(
                     failed += bool(reason)
                 on_news(News(done, done - len(points) + len(missing), len(points), point, reason, present))
     return Outcome(done, len(points), failed, lost)
+
+
+def in_turn(points: list[Point]) -> list[Point]:
+    """The order in which points are computed: all of them once before any again, and soon from the whole grid."""
+    found = []
+    for replica in range(max(point.replica for point in points) + 1):
+        those = [point for point in points if point.replica == replica]
+        n = len(those)
+        stride = next(s for s in range(max(1, round(GOLDEN * n)), 2 * n + 1) if math.gcd(s, n) == 1)
+        found += [those[i * stride % n] for i in range(n)]
+    return found
 
 
 def usable_cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ def _run(sweep: Sweep, options) -> int:
 
     _check(sweep)
     progress = Progress()
+    before = signal.signal(signal.SIGTERM, _interrupt)  # as a batch system ends a job
     try:
         outcome = run_sweep(sweep, options.to, workers=options.workers, scheduler=options.scheduler, on_news=progress)
     except KeyboardInterrupt:
@@ -97,12 +99,17 @@ def _run(sweep: Sweep, options) -> int:
         print(f"\nrevmd sweep: interrupted; what was computed is kept. Go on with: {again}", file=sys.stderr)
         return INTERRUPTED
     finally:
+        signal.signal(signal.SIGTERM, before)
         progress.close()
     if outcome.failed:
         print(f"revmd sweep: {outcome.failed} points have no result; their rows say why.", file=sys.stderr)
     for reason, n in collections.Counter(outcome.lost.values()).most_common(3):
         print(f"revmd sweep: {n} points were not computed: {reason}", file=sys.stderr)
     return INCOMPLETE if outcome.lost else 0
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def _check(sweep: Sweep) -> None:

@@ -37,7 +37,7 @@ def draw(sweep: Sweep, rows: pd.DataFrame, path: Path) -> None:
     except ImportError as error:
         raise ValueError("--plot needs matplotlib: pip install 'revmd[train]'.") from error
     figure = Figure(layout="constrained")
-    (_compare if summary.compares(good) else _truncate)(figure, sweep, good)
+    (_compare if summary.compares(sweep, good) else _truncate)(figure, sweep, good)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -51,14 +51,14 @@ def _compare(figure: Any, sweep: Sweep, rows: pd.DataFrame) -> None:
     """One scatter a parameter, then the noise of both, then the gradient against each axis of the grid."""
     parameters = list(rows["parameter"].unique())
     swept = [name for name in sweep.grid if _own(rows, name) is not None]
-    panels = len(parameters) + (sweep.replicas > 1) + len(swept)
+    panels = len(parameters) + summary.repeated(rows) + len(swept)
     columns = min(4, panels)
     lines = -(-panels // columns)
     figure.set_size_inches(3.4 * columns, 3.1 * lines)
     axes = iter(figure.subplots(lines, columns, squeeze=False).ravel())
     for parameter in parameters:
         _scatter(next(axes), sweep, rows, parameter)
-    if sweep.replicas > 1:
+    if summary.repeated(rows):
         _noise(next(axes), sweep, rows)
     for name in swept:
         _against(next(axes), sweep, rows, name)

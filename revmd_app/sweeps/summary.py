@@ -43,17 +43,22 @@ def tables(sweep: Sweep, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         numbers = good.select_dtypes("number").columns.difference(["replica", *sweep.grid], sort=False)
         return {"Means over the replicas": good.groupby(list(sweep.grid))[list(numbers)].mean().reset_index()}
     found = {}
-    if compares(good):
+    if compares(sweep, good):
         found["Reversible against reweighting, over the sets of parameters"] = agreement(sweep, good)
-    if compares(good) and sweep.replicas > 1:
+    if compares(sweep, good) and repeated(good):
         found["Standard deviation of one run's p dL/dp: median over the sets"] = spreads(sweep, good)
     found["|p dL/dp| by truncation: quartiles over the sets"] = by_truncation(good)
     return found
 
 
-def compares(rows: pd.DataFrame) -> bool:
+def compares(sweep: Sweep, rows: pd.DataFrame) -> bool:
     """Whether both methods are there, at three sets of parameters at least."""
-    return set(rows["method"]) >= {"reversible", "reweighting"} and rows["point"].nunique() > 2
+    return set(rows["method"]) >= {"reversible", "reweighting"} and len(rows[list(sweep.grid)].drop_duplicates()) > 2
+
+
+def repeated(rows: pd.DataFrame) -> bool:
+    """Whether a set of parameters has more than one run."""
+    return rows["replica"].nunique() > 1
 
 
 def longest(rows: pd.DataFrame) -> int:
