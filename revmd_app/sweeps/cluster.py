@@ -29,6 +29,9 @@ CONNECT = 10.0
 GOLDEN = 0.618
 QUIET = {
     "distributed.scheduler.allowed-failures": RETRIES,
+    "distributed.scheduler.worker-ttl": None,  # compiling on a busy machine may take longer than any patience
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.worker.daemon": True,
     "distributed.comm.timeouts.connect": f"{CONNECT:g}s",
     "distributed.admin.tick.limit": "1h",  # compiling holds a process for longer than Dask likes
@@ -144,7 +147,8 @@ def _local(distributed, workers: int, space: str):
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None would look for port 8787 and warn when somebody has it
+        scheduler_kwargs={"dashboard": False},
         worker_dashboard_address=None,
         memory_limit=0,
         local_directory=space,
