@@ -200,7 +200,7 @@ def _present(client) -> int:
         raise SchedulerGone(
             "the connection to the scheduler was lost; what had arrived is kept: run the same command again to go on."
         )
-    return len(client.scheduler_info(n_workers=-1)["workers"])
+    return len(client.nthreads())
 
 
 def _answer(client, future):
