@@ -38,10 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen = from_toml(options.config.read_text(encoding="utf-8"), f"'{options.config}'")
         else:
             chosen = configuration(options.task, options.preset)
-        for assignment in options.set or ():
-            chosen = with_value(chosen, assignment)
-        if options.epochs is not None:
-            chosen = with_value(chosen, f"optimiser.epochs={options.epochs}")
+        length = [] if options.epochs is None else [f"optimiser.epochs={options.epochs}"]
+        chosen = with_value(chosen, *(options.set or ()), *length)
         where = options.to or Path(f"{chosen.task}-{options.preset}-{time.strftime('%Y%m%d-%H%M%S')}")
         print(f"revmd: {chosen.task}, {chosen.system.force_field}, {chosen.system.molecules} molecules, to {where}")
         run = Run.create(where, chosen, "revmd train " + " ".join(given))

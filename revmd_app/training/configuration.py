@@ -178,10 +178,10 @@ _TASK: dict[str, dict[str, Any]] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "lab": {
-        "system": {"molecules": 64, "cutoff": 0.58},
+        "system": {"molecules": 64, "cutoff": 0.56},
         "preparation": {"steps": 1000, "first_steps": 5000},
         "run": {"steps": 4000, "sample_every": 200, "replicas": 1},
-        "loss": {"r_max": 0.58, "bins": 58},
+        "loss": {"r_max": 0.56, "bins": 56},
         "optimiser": {"epochs": 40},
     },
     "laptop": {},
@@ -262,8 +262,16 @@ def from_toml(text: str, where: str = "the configuration") -> Configuration:
         raise ValueError(f"{where}: {error}") from error
 
 
-def with_value(run: Configuration, assignment: str) -> Configuration:
-    """The configuration with one key set by text such as "optimiser.epochs=20". Raises `ValueError` if it cannot be."""
+def with_value(run: Configuration, *assignments: str) -> Configuration:
+    """The configuration with keys set by text such as "optimiser.epochs=20". Raises `ValueError` if it cannot be."""
+    data = as_dictionary(run)
+    for assignment in assignments:
+        data = _merge(data, _assigned(assignment))
+    return from_dictionary(data)
+
+
+def _assigned(assignment: str) -> dict[str, Any]:
+    """{section: {key: value}} of "section.key=value"."""
     key, equals, text = assignment.partition("=")
     section, dot, name = key.strip().partition(".")
     if not (equals and dot):
@@ -272,7 +280,7 @@ def with_value(run: Configuration, assignment: str) -> Configuration:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a word without its quotes
-    return from_dictionary(_merge(as_dictionary(run), {section: {name: value}}))
+    return {section: {name: value}}
 
 
 def _section(name: str, values: Any):

@@ -44,7 +44,7 @@ def _draw_training(figure, replay: Replay) -> None:
     loss.plot(metrics.epoch, metrics.loss, color=INK, lw=2, label="loss")
     for name in PAIRS | {"enthalpy": (), "diffusion": ()}:
         if f"loss {name}" in metrics and metrics[f"loss {name}"].any():
-            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=str(label))
+            loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=name)
     loss.set(yscale="log", xlabel="epoch", ylabel="loss")
     loss.legend(fontsize=8)
     watched = "diffusion" if "diffusion" in metrics else "enthalpy"

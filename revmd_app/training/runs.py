@@ -189,7 +189,7 @@ def read_run(folder) -> Replay:
     run = _read_configuration(folder)
     path = folder / METRICS
     try:
-        metrics = pd.read_csv(path, float_precision="round_trip")
+        metrics = pd.read_csv(path)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"'{folder}' has no metrics that can be read ({error}).") from error
     curves = {

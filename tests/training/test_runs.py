@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from revmd_app.training import runs
 from revmd_app.training.command import main
 from revmd_app.training.configuration import configuration
-from revmd_app.training.fit import Diverged
+from revmd_app.training.fit import Diverged, Record
 from revmd_app.training.runs import Run, read_run
 
 EPOCHS = 5
@@ -152,7 +154,7 @@ def test_a_damaged_checkpoint_is_said_to_be_damaged(copy, keep):
 def test_lost_rows_are_noticed(copy):
     path = copy / "metrics.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
-    with pytest.raises(ValueError, match="has 2 rows and the checkpoint is of epoch 5"):
+    with pytest.raises(ValueError, match="has 2 rows, and the checkpoint is of epoch 5"):
         Run.open(copy)
 
 
@@ -167,26 +169,51 @@ def test_a_directory_that_cannot_be_made(tmp_path):
         Run.create(tmp_path / "file" / "run", configuration("water", "lab"))
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(copy, monkeypatch):
-    """The disk fills up in the middle of an epoch's files; with space again, the run goes on."""
-    config = copy / "config.toml"
-    config.write_text(config.read_text().replace('schedule = "cosine"', 'schedule = "constant"'))
-    (copy / "checkpoint.npz").unlink()
-    (copy / "metrics.csv").unlink()
+def one_more(training, progress):
+    """An epoch that costs nothing: the same numbers again."""
+    parameters = np.asarray(progress.scaled) * training.scale
+    record = Record(
+        epoch=progress.epoch + 1,
+        loss=1.0,
+        loss_error=float("nan"),
+        terms=dict.fromkeys(training.loss.terms, (None, None, 0.1)),
+        term_errors={},
+        names=training.names,
+        parameters=parameters,
+        gradient=parameters,
+        gradient_error=parameters,
+        clamped=parameters > 1e9,
+        density=1.0,
+        temperature=300.0,
+        grid=np.arange(3.0),
+        curves={"rdf_OO": np.arange(3.0)},
+    )
+    return dataclasses.replace(progress, epoch=progress.epoch + 1), record
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
-    with Run.open(copy) as run:
-        monkeypatch.setattr(runs, "_write_checkpoint", full)
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    """The disk is full when the second checkpoint is written; with space again, the run goes on from the first."""
+    folder = tmp_path / "run"
+    run = Run.create(folder, configuration("water", "lab", optimiser={"epochs": 3}))
+    monkeypatch.setattr(run.training, "epoch", functools.partial(one_more, run.training))
+    write = runs._write_checkpoint
+
+    def second_time(path, progress, *rest):
+        if progress.epoch == 2:
+            raise OSError(28, "No space left on device")
+        write(path, progress, *rest)
+
+    with run, monkeypatch.context() as disk:
+        disk.setattr(runs, "_write_checkpoint", second_time)
         with pytest.raises(OSError, match=r"cannot be written \(No space left on device\)"):
             run.go()
-        assert run.progress.epoch == 0
-        monkeypatch.undo()
-    with Run.open(copy) as run:
-        assert not (copy / "metrics.csv").exists()  # the row beyond the checkpoint is gone
-        run.go(should_stop=lambda: run.progress.epoch == 1)
-        assert len(read_run(copy).metrics) == 1
+    assert len(read_run(folder).metrics) == 2
+    with Run.open(folder) as run:
+        assert run.progress.epoch == 1
+        assert len(read_run(folder).metrics) == 1  # the row beyond the checkpoint is gone
+        monkeypatch.setattr(run.training, "epoch", functools.partial(one_more, run.training))
+        assert run.go()
+    assert list(read_run(folder).metrics.epoch) == [1, 2, 3]
 
 
 def test_a_diverging_run_keeps_its_last_good_checkpoint(copy, monkeypatch):
