@@ -184,7 +184,6 @@ def _run_all(jobs: list[tuple[ForceField, int]], protocol: Protocol, kept: RunFi
     progress = Progress(len(jobs), len(jobs) * protocol.n_steps * protocol.dt, sys.stderr)
     progress.say(f"preparing the liquid of {protocol.n_molecules} molecules ...")
     starting_liquid(protocol)
-    progress.begin()
     stop = threading.Event()
 
     def one(job: tuple[ForceField, int]) -> None:
@@ -213,23 +212,23 @@ class Progress:
         self.n_runs, self.total, self.stream = n_runs, total, stream
         self.done, self.n_ended = 0.0, 0
         self._lock = threading.Lock()
-        self.begin()
-
-    def begin(self) -> None:
-        """Start the clock."""
-        self._began = self._told = time.monotonic()
+        self._began = self._told = 0.0
+        self._compiled = 0.0  # picoseconds done when the clock was started
 
     def say(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
     def advance(self, picoseconds: float) -> None:
-        """Count some time simulated."""
+        """Count some time simulated. The clock starts with the first: what comes before it is compilation."""
         with self._lock:
             self.done += picoseconds
             now = time.monotonic()
-            if now - self._told >= TELL_EVERY:
+            if not self._began:
+                self._began, self._compiled = now, self.done
+                self.say(f"{self.done:,.1f} of {self.total:,.0f} ps")
+            elif now - self._told >= TELL_EVERY:
                 self._told = now
-                left = (now - self._began) * (self.total - self.done) / self.done
+                left = (now - self._began) * (self.total - self.done) / (self.done - self._compiled)
                 self.say(f"{self.done:,.1f} of {self.total:,.0f} ps; {readable_time(max(left, 0.0))} left")
 
     def ended(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -173,6 +174,17 @@ def test_bad_input_is_one_sentence(quick, tmp_path):
     with pytest.raises(ValueError, match="is not a file of runs"):
         command.main(["lennard_jones", "--json", str(other)])
     assert not quick
+
+
+def test_progress_does_not_count_compilation(monkeypatch):
+    """2 of 100 ps in the 20 s after the first step that ran: 970 s for the other 97."""
+    now, lines = [1000.0], io.StringIO()
+    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+    progress = command.Progress(2, 100.0, lines)
+    progress.advance(1.0)
+    now[0] += 20.0
+    progress.advance(2.0)
+    assert lines.getvalue().splitlines()[-1] == "3.0 of 100 ps; 16 min 10 s left"
 
 
 def test_numbers_with_errors():
