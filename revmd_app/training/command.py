@@ -102,8 +102,10 @@ class Reporter:
         """Draw the plots, if there is anything to draw and anything to draw with."""
         if self._plots and self.run.progress.epoch:
             from revmd_app.training.plots import draw_run
+            from revmd_app.training.runs import explained
 
-            draw_run(self.run.folder)
+            with explained(self.run.folder):
+                draw_run(self.run.folder)
             self._drawn = time.monotonic()
 
 

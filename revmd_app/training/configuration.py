@@ -241,7 +241,7 @@ def from_dictionary(data: dict[str, Any]) -> Configuration:
         elif name in SECTIONS:
             given[name] = _section(name, value)
         else:
-            raise ValueError(f"'{name}' is no section of a training run{_hint(name, ('task', *SECTIONS))}.")
+            raise ValueError(f"'{name}' is no section of a training run{_hint(name, ('task', *SECTIONS))}")
     return Configuration(**given)
 
 
@@ -290,7 +290,7 @@ def _section(name: str, values: Any):
     types: dict[str, Any] = {f.name: type(f.default) for f in dataclasses.fields(kind)}
     for key, value in values.items():
         if key not in types:
-            raise ValueError(f"[{name}] has no key '{key}'{_hint(key, tuple(types))}.")
+            raise ValueError(f"[{name}] has no key '{key}'{_hint(key, tuple(types))}")
         whole = types[key] is float and type(value) is int
         if not whole and type(value) is not types[key]:
             wanted = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[types[key]]
@@ -309,7 +309,7 @@ def _merge(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _hint(word: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(known)}"
+    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(known)}."
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:

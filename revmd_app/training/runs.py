@@ -65,7 +65,7 @@ class Run:
         """A new run. `command` is kept beside it, for whoever wants to repeat it. Raises `ValueError` when there is a
         run already, `OSError` when the directory cannot be written."""
         folder = Path(folder)
-        with _explained(folder):
+        with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / CONFIGURATION).exists():
                 raise ValueError(
@@ -86,7 +86,7 @@ class Run:
 
             run = with_value(run, f"optimiser.epochs={epochs}")
         opened = cls(folder, run, None)
-        with _explained(folder):
+        with explained(folder):
             _write(folder / CONFIGURATION, to_toml(run).encode())
             opened._forget_beyond(opened.progress.epoch)
         return opened
@@ -112,7 +112,7 @@ class Run:
             began = time.perf_counter()
             progress, record = self.training.epoch(self.progress)
             seconds = time.perf_counter() - began
-            with _explained(self.folder):
+            with explained(self.folder):
                 self._keep(progress, record, seconds)
             self.progress = progress
             on_record(record, seconds)
@@ -341,7 +341,7 @@ def _lock(folder: Path) -> int | None:
         import fcntl
     except ImportError:
         return None
-    with _explained(folder):
+    with explained(folder):
         handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -352,7 +352,7 @@ def _lock(folder: Path) -> int | None:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
     """Turn what the file system says into one sentence that names the directory and the way out."""
     try:
         yield
