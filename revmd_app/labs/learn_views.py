@@ -181,7 +181,7 @@ class SurfaceView(pn.viewable.Viewer):
         self.status = look.text("", margin=(0, 6), sizing_mode="stretch_width")
         self.map = SurfaceMap()
         make = lambda name, width: pn.widgets.Select.from_param(model.param[name], width=width, **SMALL)
-        names = {"across": 84, "across_half": 84, "upwards": 84, "upwards_half": 84, "grid": 76}
+        names = {"across": 72, "across_half": 80, "upwards": 72, "upwards_half": 80, "grid": 72}
         self.choices = {name: make(name, width) for name, width in names.items()}
         progress = pn.Column(self.status, self.bar, margin=0, sizing_mode="stretch_width")
         buttons = pn.Row(self.go, self.stop, margin=(14, 0, 0, 0))
@@ -234,12 +234,12 @@ def surface_words(model: LearnModel, done: int, total: int) -> str:
         words = f"{done} of {total} points{time_left(model.surface.get('seconds'), total - done)}"
         return look.alert(words if done else f"{model.message} The surface comes next.".strip(), "busy")
     if model.stale and done:
-        return look.alert("The settings have changed since this surface was computed: compute it again.")
+        return look.alert("The settings have changed: compute it again.")
     if state == "done":
         return look.alert(f"All {total} points.", "done")
     if state == "cancelled":
         return look.alert(f"Cancelled after {done} points; they stay.", "busy")
-    return look.alert("Choose two parameters and press Compute the surface.", "busy")
+    return look.alert("Choose two parameters, then compute.", "busy")
 
 
 def strip_of(words: pn.viewable.Viewable, view: str, figures: dict[str, Any], *more: pn.viewable.Viewable) -> pn.Column:
