@@ -219,7 +219,8 @@ class StudyPanel(WorkPanel):
         return (
             f"After {result['runs']} runs: at {result['time'][-1]:.2f} ps the variance of path reweighting is "
             f"{ratio:,.0f} times that of the reversible gradient cut at {cuts[-1].split(', ')[1]}: it needs "
-            f"{ratio:,.0f} times as many runs for the same error.{grown}"
+            f"{ratio:,.0f} times as many runs for the same error.{grown} (Legend: path weights; and the reversible "
+            "gradient, followed back to the start, or so many steps.)"
         )
 
 

@@ -99,14 +99,20 @@ class StudyPlots:
     def __init__(self, model: DiffuseModel):
         self.model = model
         looks = {
-            "score": Series("path reweighting", ORANGE, "square", "solid"),
-            "whole": Series("reversible, back to the start", VERMILLION, "circle", "solid"),
-            **{f"cut{k}": Series("reversible, cut", CUTS[k], "triangle", "solid", size=7) for k in range(len(CUTS))},
+            "score": Series("path weights", ORANGE, "square", "solid"),
+            "whole": Series("whole", VERMILLION, "circle", "solid"),
+            **{f"cut{k}": Series("cut", CUTS[k], "triangle", "solid", size=7) for k in range(len(CUTS))},
         }
         self.variance = StatPlot(
             "length of the run (ps)", "variance of dD/dθ", looks, log="y", min_height=120, key="variance"
         )
-        self.mean = StatPlot("length of the run (ps)", "mean dD/dθ", dict(looks), min_height=120, key="mean")
+        self.mean = StatPlot(
+            "length of the run (ps)",
+            "mean dD/dθ",
+            {key: look._replace(label="") for key, look in looks.items()},
+            min_height=120,
+            key="mean",
+        )
         self.mean.zero_line("width")
         self.plots = {"variance": self.variance, "mean": self.mean}
 
@@ -128,8 +134,7 @@ class StudyPlots:
             self.variance.set(key, time, SI**2 * variance)
             self.mean.set(key, time, SI * mean, SI * error)
             if key.startswith("cut") and key in names:
-                for plot in (self.variance, self.mean):
-                    plot.rename(key, f"{names[key]} back")
+                self.variance.rename(key, names[key].removeprefix("reversible, ").replace("steps", "back"))
         self.variance.fit(decades=12)
         self.mean.fit()
         for plot in (self.variance, self.mean):

@@ -35,7 +35,10 @@ RATE = 5e-3
 def train(link: Link, request: dict[str, Any]) -> None:
     """Train the pair parameters until D of O2 is the target. Raises `ValueError` for what cannot be trained."""
     n = request["epochs"]
-    link.post("progress", {"done": 0, "total": n, "message": "preparing the liquid and compiling; the first epoch takes longest"})
+    link.post(
+        "progress",
+        {"done": 0, "total": n, "message": "preparing the liquid and compiling; the first epoch takes longest"},
+    )
     training = Training(configuration_of(request))
     progress, rows, marks = training.begin(), [], [time.monotonic()]
     for _ in range(n):
