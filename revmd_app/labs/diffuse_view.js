@@ -40,7 +40,7 @@
     controls.spin([0, 1, 0], -0.42); controls.spin([1, 0, 0], 0.3);
     me.component.autoView();
     const box = view.stage.viewer.container, narrow = Math.max(0, 1 - box.clientWidth / box.clientHeight);
-    setTimeout(() => view.stage.viewerControls.zoom(0.3 - 0.6 * narrow), 50);
+    setTimeout(() => view.stage.viewerControls.zoom(0.27 - 0.8 * narrow), 50);
   };
   const follow = array => {
     const t = me.behind; me.way = array;
