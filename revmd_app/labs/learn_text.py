@@ -8,7 +8,7 @@ from revmd_app.labs.widgets.lesson import lesson
 
 SEES = {
     "training": "<b>Each epoch: simulate, compare with experiment, move every parameter downhill.</b> "
-    "Solid: reversible gradient. Dashed: reweighting.",
+    "Solid: reversible. Dashed: reweighting.",
     "surface": "<b>The loss over two parameters, all others at the start.</b> Each square is a simulation of its "
     "own. Trainings also move the others.",
 }

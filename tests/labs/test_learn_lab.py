@@ -13,7 +13,11 @@ from revmd_app.labs.learn_views import live_tracks, summary
 from revmd_app.labs.widgets.jobs import Cancelled
 from revmd_app.training.runs import Run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # it compiles five programs
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # it compiles five programs
+    pytest.mark.filterwarnings("ignore:button_type is deprecated:PendingDeprecationWarning"),  # Panel's, of its buttons
+]
 TINY = {"run": {"steps": 40, "sample_every": 20}, "preparation": {"first_steps": 20, "steps": 20, "interval": 10}}
 
 
