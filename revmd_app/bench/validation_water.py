@@ -232,7 +232,7 @@ def _mass(case: Case) -> float:
 
 def _over_replicas(runs, code: str, name: str) -> dict[str, float]:
     """The mean over replicas and its standard error from their scatter (0 for one)."""
-    means = np.array([run[name]["mean"] for run in runs if run["code"] == code])
+    means = np.array([run[name]["mean"] for run in runs if run["code"] == code and name in run])
     error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else 0.0
     return {"mean": float(means.mean()), "error": float(error)}
 
