@@ -300,8 +300,8 @@ lab
 # assert abs(float(now["heat"]) - HEAT) < abs(heats.mean() - HEAT)
 # ```
 #
-# The enthalpy comes right by whatever parameter moves it most, and the structure pays: it is no better than before,
-# usually worse.
+# The enthalpy comes right by whatever parameters move it most. What becomes of the structure nobody has asked for: it may
+# improve or get worse, and the first peak of $g(r)$ shows where.
 # </details>
 #
 # **2. Snapshots again.** What does the loss of the trained force field look like when it is taken from single snapshots?

@@ -28,8 +28,8 @@ LOOK_FOR = (
     "its own.",
     "<b>Solid against dashed.</b> Both begin with the same simulation and part after the first step. More replicas "
     "make both smoother; which one needs them more?",
-    "<b>Weights.</b> Train to ΔH_vap alone (set the others to 0): the enthalpy is hit, and g(r) gets worse. Then the "
-    "other way round.",
+    "<b>Weights.</b> Train to ΔH_vap alone (set the others to 0): the enthalpy is hit, and g(r) goes where it "
+    "will. Then the other way round.",
     "<b>Bonds and angle</b> move too, although no target names them: they set the dipole, and that the enthalpy.",
     "<b>The loss surface</b> is a long narrow valley: σ is pinned sharply, ε hardly. A way runs down the steep side "
     "first, then creeps along.",
