@@ -27,7 +27,7 @@ GLANCE = 1.0
 """Seconds between two looks at the cluster while nothing arrives."""
 CONNECT = 10.0
 GOLDEN = 0.618
-QUIET = {
+QUIET: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": RETRIES,
     "distributed.scheduler.worker-ttl": None,  # compiling on a busy machine may take longer than any patience
     "distributed.scheduler.http.routes": [],
