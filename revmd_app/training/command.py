@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from revmd_app import processor
+from revmd_app.training import REPLICAS_AT_ONCE
 
 FAILED = 1
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
+    os.environ.setdefault("NPROC", str(min(REPLICAS_AT_ONCE, os.cpu_count() or 1)))
     processor.prepare()
     processor.keep_programs()
     from revmd_app.training.configuration import configuration, from_toml, with_value

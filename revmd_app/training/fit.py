@@ -42,6 +42,7 @@ from revmd_app.systems.case import Case, maxwell_boltzmann, start
 from revmd_app.systems.force_fields import water_potential
 from revmd_app.systems.oxygen_in_water import oxygen_potential
 from revmd_app.systems.prepare import prepared
+from revmd_app.training import REPLICAS_AT_ONCE
 from revmd_app.training.configuration import FULL, Configuration
 from revmd_app.training.losses import Composite, composite
 
@@ -166,7 +167,7 @@ class Training:
         replicas = range(self.configuration.run.replicas)
         run = lambda replica: self._replica(potential, progress, replica)
         if self._warm:
-            with ThreadPoolExecutor(max_workers=min(len(replicas), 2)) as pool:
+            with ThreadPoolExecutor(max_workers=min(len(replicas), REPLICAS_AT_ONCE)) as pool:
                 done = list(pool.map(run, replicas))
         else:  # the first one compiles for all
             done = [run(replica) for replica in replicas]

@@ -196,8 +196,8 @@ def _diffusion_term(case: Case, run: Configuration) -> Term:
     lags = int(FIT_TO * frames) + 1
     if frames < LEAST_FRAMES:
         raise ValueError(
-            f"a diffusion coefficient needs at least {LEAST_FRAMES} samples a run, and run.steps/run.sample_every is {frames}: "
-            "sample more often."
+            f"a diffusion coefficient needs at least {LEAST_FRAMES} samples a run, and run.steps/run.sample_every is "
+            f"{frames}: sample more often."
         )
     longest = frames * interval
 
