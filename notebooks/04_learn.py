@@ -287,11 +287,11 @@ lab
 # only_heat = Experiment(
 #     system, settings, state, observe, lambda o: (o["heat"] - HEAT) ** 2, 1000, 50, equilibration_steps=500
 # )
-# theta, optimiser = as_it_is, optax.adam(0.004)
+# theta, optimiser, reweighting = as_it_is, optax.adam(0.004), estimators["reweighting"]
 # memory = optimiser.init(theta)
 # for epoch in range(12):
 #     key = jax.random.fold_in(jax.random.key(4), epoch)
-#     estimate = estimators["reweighting"](only_heat, make(theta * start), key, replicas=1)
+#     estimate = reweighting(only_heat, make(theta * start), key, replicas=1)
 #     step, memory = optimiser.update(flat_leaves(estimate.gradient) * start, memory)
 #     theta = optax.apply_updates(theta, step)
 # now = average(theta, keys[0])

@@ -11,7 +11,9 @@ import logging
 import math
 import os
 import queue
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,18 +144,35 @@ def _cluster(workers: int, scheduler: str) -> Iterator[Any]:
 
 
 def _local(distributed, workers: int, space: str):
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",  # None would look for port 8787 and warn when somebody has it
-        scheduler_kwargs={"dashboard": False},
-        worker_dashboard_address=None,
-        memory_limit=0,
-        local_directory=space,
-        silence_logs=logging.CRITICAL,
-    )
+    with _deaf_children():
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # None would look for port 8787 and warn when somebody has it
+            scheduler_kwargs={"dashboard": False},
+            worker_dashboard_address=None,
+            memory_limit=0,
+            local_directory=space,
+            silence_logs=logging.CRITICAL,
+        )
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started here ignore Ctrl-C, which a terminal sends to all: this process ends them, without tracebacks.
+
+    Only the main thread may say so; elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _connected(distributed, address):

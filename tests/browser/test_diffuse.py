@@ -1,7 +1,7 @@
 """Lab 5 in a browser: oxygen moves and its displacement appears, a link is answered, training and the study run."""
 
 import pytest
-from watching import DATA, changes, coloured, picture, wait_until
+from browser.watching import DATA, changes, coloured, picture, wait_until
 
 from revmd_app.labs.diffuse_view import COLOURS
 

@@ -26,8 +26,8 @@ SWEEP = Sweep(
         "size": 1,
         "loss": "Potential energy",
         "equilibration": 100,
-        "steps": 40_000,
-        "every": 400,
+        "steps": 300_000,
+        "every": 3000,
         "truncate": [20],
     },
     {"k": STIFFNESS},
@@ -39,7 +39,13 @@ PATIENCE = 240
 
 def revmd(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "revmd_app", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, preexec_fn=_hears_ctrl_c, **options)
+
+
+def _hears_ctrl_c() -> None:
+    """Who runs the tests in the background may have told them, and so their children, to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
