@@ -211,7 +211,7 @@ _TASK_AND_PRESET: dict[tuple[str, str], dict[str, Any]] = {
     ("oxygen", "laptop"): {
         "system": {"molecules": 208, "gas_molecules": 8},
         "run": {"steps": 10_000, "sample_every": 200},
-        "optimiser": {"epochs": 40, "learning_rate": 2e-3},
+        "optimiser": {"epochs": 40, "learning_rate": 4e-3},
     },
     ("oxygen", "paper"): {
         "system": {"molecules": 885, "gas_molecules": 10},

@@ -13,7 +13,7 @@ def open_lab(offline_page, app_url):
 
     def opened(settings=""):
         offline_page.goto(f"{app_url}?lab=learn{settings}")
-        offline_page.get_by_role("button", name="Start training").wait_for()
+        offline_page.get_by_role("button", name="Loss surface").wait_for()
         return offline_page
 
     return opened
@@ -32,14 +32,14 @@ def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     lab = open_lab("&estimators=reweighting&epochs=100&grid=4")
     lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)  # something to see before anything is pressed
     assert points(lab, "experiment rdf_OO live") > 100
-    assert points(lab, "start rdf_OO live") == 58
+    assert points(lab, "start rdf_OO live") == 56
     press(lab, "Start training")
     wait_until(lab, lambda: points(lab, "total 1 loss live") >= 3, "a loss that grows", 280)
     wait_until(lab, lambda: points(lab, "p0 1 parameters live") >= 3, "parameters that grow")
     lab.get_by_text("left").first.wait_for()
     press(lab, "Pause")
     lab.get_by_text("Paused").wait_for()
-    wait_until(lab, lambda: points(lab, "second rdf_OO live") == 58, "g(r) now")
+    wait_until(lab, lambda: points(lab, "second rdf_OO live") == 56, "g(r) now")
 
     press(lab, "Loss surface")
     press(lab, "Compute the surface")

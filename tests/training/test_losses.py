@@ -128,7 +128,7 @@ def test_dissolved_gas_is_neither_counted_nor_divided_by():
     assert case.system.n_molecules == n + 4
 
 
-def test_diffusion_is_the_slope_of_the_line(lab):
+def test_diffusion_is_that_of_walkers(lab):
     """Centres that walk with a known D on average: D to within the noise of 4,000 walkers."""
     run = configuration("oxygen", "lab")
     term = composite(training_case(run), run).terms["diffusion"]
