@@ -74,9 +74,7 @@ def measure(replay, at: int, options) -> list[dict[str, Any]]:
         mean = {name: np.mean(np.asarray(seen[name]), axis=0) for name in loss.terms if name != "diffusion"}
         result = {"slope": float(self_diffusion(centres, every * dt).coefficient), "enthalpy": float(mean["enthalpy"])}
         chunk = replay.configuration.run.steps // every  # of the length that the training has
-        parts = [
-            loss.terms["diffusion"].of_series(centres[i : i + chunk]) for i in range(0, len(centres) - chunk + 1, chunk)
-        ]
+        parts = [of_series(centres[i : i + chunk]) for i in range(0, len(centres) - chunk + 1, chunk)]
         result["over lag"] = float(np.mean(parts))
         for name in ("rdf_OO", "rdf_OH"):
             term = loss.terms[name]

@@ -28,6 +28,7 @@ def press(page, name):
     page.get_by_role("button", name=name, exact=True).click()
 
 
+@pytest.mark.timeout(900)  # two trainings compiled, and a surface
 def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     lab = open_lab("&estimators=reweighting&epochs=100&grid=4")
     lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)  # something to see before anything is pressed
