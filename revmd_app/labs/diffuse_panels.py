@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import html
 from collections.abc import Callable
 from typing import Any
@@ -44,21 +45,21 @@ class WorkPanel(pn.viewable.Viewer):
         self.refresh()
         self.tell()
 
+    @abc.abstractmethod
     def make(self) -> None:
         """Make the plots and the settings."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def settings(self) -> list[pn.viewable.Viewable]:
         """The widgets beside the button."""
-        raise NotImplementedError
 
     def more(self) -> list[pn.viewable.Viewable]:
         """Further buttons."""
         return []
 
+    @abc.abstractmethod
     def refresh(self) -> None:
         """Draw the results as they are now."""
-        raise NotImplementedError
 
     def arrange(self) -> pn.Column:
         """Settings and progress above, plots and words below."""

@@ -45,8 +45,8 @@ QUESTIONS = (
         "The direction is what training needs. A change of σ changes the forces of the cage at once, and how easily "
         "an atom moves within the next 0.2 ps says much of how easily it leaves. The size of the gradient is wrong, "
         "and Adam rescales it anyway. What acts over longer times (the whole liquid becoming more viscous) is lost. "
-        "For the same reason the training takes D as MSD over 6 t: the cut gradient changes the MSD alike at all lags, and "
-        "the slope of a line would not notice.",
+        "For the same reason the training takes D as MSD over 6 t: the cut gradient changes the MSD alike at all lags, "
+        "and the slope of a line would not notice.",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import html
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,13 +54,13 @@ class StudyView(pn.viewable.Viewer):
         self.refresh()
         self.tell()
 
+    @abc.abstractmethod
     def make(self) -> Mapping[str, Any]:
         """The plots by their titles."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def draw(self) -> None:
         """Redraw the plots from the results."""
-        raise NotImplementedError
 
     def body(self) -> pn.viewable.Viewable:
         """The plots side by side."""
