@@ -12,7 +12,7 @@ import numpy as np
 
 from revmd_app.labs.learn_quantities import ESTIMATORS, Quantity, quantities
 from revmd_app.systems.force_fields import TITLES, force_field
-from revmd_app.training.configuration import from_toml
+from revmd_app.training.configuration import Configuration, from_toml
 from revmd_app.training.runs import CONFIGURATION, Replay, read_run, shipped_runs
 
 
@@ -36,16 +36,23 @@ class Recorded(NamedTuple):
 
 
 def shipped() -> dict[str, Path]:
-    """The shipped runs of water by name; empty when there are none."""
-    return {name: path for name, path in shipped_runs().items() if _task(path) == "water"}
+    """The shipped runs of water by name, in the order of the forms, reversible before reweighting; maybe none."""
+    known = {name: (path, _configuration(path)) for name, path in shipped_runs().items()}
+    water = {name: (path, run) for name, (path, run) in known.items() if run is not None and run.task == "water"}
+    return {name: path for name, (path, run) in sorted(water.items(), key=lambda item: _rank(item[1][1]))}
 
 
-def _task(folder: Path) -> str:
-    """What a run trains; "" when that cannot be read."""
+def _configuration(folder: Path) -> Configuration | None:
+    """What a run was to do; None when that cannot be read."""
     try:
-        return from_toml((folder / CONFIGURATION).read_text(encoding="utf-8")).task
+        return from_toml((folder / CONFIGURATION).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
+        return None
+
+
+def _rank(run: Configuration) -> tuple[int, int]:
+    form, estimator = force_field(run.system.force_field).form, run.gradient.estimator
+    return list(TITLES).index(form), [*ESTIMATORS, estimator].index(estimator)
 
 
 def load(folder: Path) -> Recorded:
