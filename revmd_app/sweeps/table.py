@@ -10,11 +10,10 @@ is a point that is done. Any tool that reads a folder of Parquet files reads `DI
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from revmd_app.files import write_whole
 from revmd_app.sweeps.plan import Point, Sweep, from_toml, to_toml
 from revmd_app.sweeps.tasks import Rows
 
@@ -58,7 +57,7 @@ class Table:
         for left in self.parts.glob(".*.partial"):
             left.unlink(missing_ok=True)
         if before != sweep:
-            _write(self.folder / PLAN, to_toml(sweep).encode())
+            write_whole(self.folder / PLAN, to_toml(sweep).encode())
 
     def sweep(self) -> Sweep | None:
         """The sweep whose folder this is; None when there is none yet."""
@@ -80,7 +79,7 @@ class Table:
         complete = [{"point": point.name, **point.values, "replica": point.replica, "failed": "", **r} for r in rows]
         sink = arrow.BufferOutputStream()
         parquet.write_table(arrow.Table.from_pylist(_same_columns(complete)), sink)
-        _write(self.parts / f"{point.name}.parquet", sink.getvalue().to_pybytes())
+        write_whole(self.parts / f"{point.name}.parquet", sink.getvalue().to_pybytes())
         log = self.folder / LOG
         header = "" if log.is_file() else "point,seconds,worker\n"
         with log.open("a", encoding="utf-8") as file:
@@ -133,18 +132,3 @@ def _check_same(before: Sweep, sweep: Sweep, folder: Path) -> None:
             f"'{folder}' holds a sweep with {name} = {before.settings.get(name)!r}, not {sweep.settings[name]!r}: "
             "choose another folder."
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there, so that it is whole or not there."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

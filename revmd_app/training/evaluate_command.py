@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ import numpy as np
 from revmd_app import processor
 from revmd_app.data import load_water_rdf
 from revmd_app.engine.simulate import SimulationError
+from revmd_app.files import write_whole
 from revmd_app.systems.force_fields import PRESETS, ForceField, force_field
 from revmd_app.systems.prepare import versions
 from revmd_app.training.evaluate import (
@@ -160,15 +160,7 @@ class RunFile:
         lines = ",\n".join(json.dumps(run) for run in self.runs)
         head = json.dumps({**record, "protocol": self.protocol._asdict()}, indent=1)[:-2]
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(f'{head},\n "runs": [\n{lines}\n]}}\n')
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, f'{head},\n "runs": [\n{lines}\n]}}\n'.encode())
 
 
 def machine() -> str:

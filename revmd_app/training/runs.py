@@ -16,7 +16,6 @@ import csv
 import io
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ import pandas as pd
 
 from revmd_app.archive import read_arrays
 from revmd_app.engine.lattice import State
+from revmd_app.files import write_whole
 from revmd_app.training.configuration import Configuration, from_toml, to_toml
 from revmd_app.training.fit import Begin, Progress, Record, Training
 
@@ -71,9 +71,9 @@ class Run:
                 raise ValueError(
                     f"'{folder}' holds a training run already: continue it with --resume, or choose another directory."
                 )
-            _write(folder / CONFIGURATION, to_toml(run).encode())
+            write_whole(folder / CONFIGURATION, to_toml(run).encode())
             if command:
-                _write(folder / COMMAND, f"{command}\n".encode())
+                write_whole(folder / COMMAND, f"{command}\n".encode())
         return cls(folder, run, None)
 
     @classmethod
@@ -87,7 +87,7 @@ class Run:
             run = with_value(run, f"optimiser.epochs={epochs}")
         opened = cls(folder, run, None)
         with explained(folder):
-            _write(folder / CONFIGURATION, to_toml(run).encode())
+            write_whole(folder / CONFIGURATION, to_toml(run).encode())
             opened._forget_beyond(opened.progress.epoch)
         return opened
 
@@ -140,7 +140,7 @@ class Run:
             or progress.epoch >= self.configuration.optimiser.epochs
         ):
             (self.folder / "curves").mkdir(exist_ok=True)
-            _write(_curves_path(self.folder, record.epoch), _packed({"r": record.grid, **record.curves}))
+            write_whole(_curves_path(self.folder, record.epoch), _packed({"r": record.grid, **record.curves}))
         _write_checkpoint(self.folder / CHECKPOINT, progress, self.configuration)
 
     def _forget_beyond(self, epoch: int) -> None:
@@ -155,7 +155,7 @@ class Run:
                 raise ValueError(
                     f"'{path}' has {len(kept)} rows, and the checkpoint is of epoch {epoch}: rows are missing."
                 )
-            _write(path, "".join([header, *kept] if epoch else []).encode())
+            write_whole(path, "".join([header, *kept] if epoch else []).encode())
             if epoch == 0:
                 path.unlink()
         for path in (self.folder / "curves").glob("epoch-*.npz"):
@@ -261,21 +261,6 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def _write_checkpoint(path: Path, progress: Progress, run: Configuration) -> None:
     header = {
         "format": FORMAT,
@@ -291,7 +276,7 @@ def _write_checkpoint(path: Path, progress: Progress, run: Configuration) -> Non
         arrays |= {f"{name} {i}": np.asarray(getattr(begin.state, name)) for name in STATE}
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
-    _write(path, stream.getvalue())
+    write_whole(path, stream.getvalue())
 
 
 def _read_checkpoint(path: Path, training: Training) -> Progress:
