@@ -37,15 +37,17 @@ SWEEP = Sweep(
 PATIENCE = 240
 
 
+HEARS_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "revmd_app", *sys.argv[1:]])
+"""
+"""Who runs the tests in the background may have told them, and so their children, to ignore Ctrl-C."""
+
+
 def revmd(*arguments, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "revmd_app", *map(str, arguments)]
-    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, preexec_fn=_hears_ctrl_c, **options)
-
-
-def _hears_ctrl_c() -> None:
-    """Who runs the tests in the background may have told them, and so their children, to ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, "-c", HEARS_CTRL_C, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
 
 @contextlib.contextmanager
