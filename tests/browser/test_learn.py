@@ -32,10 +32,10 @@ def press(page, name):
 def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     lab = open_lab("&estimators=reweighting&epochs=100&grid=4")
     lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)  # something to see before anything is pressed
-    assert points(lab, "experiment rdf_OO live") > 100
-    assert points(lab, "start rdf_OO live") == 56
-    before = points(lab, "total 1 loss live")
-    assert before <= 1  # the loss of what was simulated at the start
+    wait_until(lab, lambda: points(lab, "experiment rdf_OO live") > 100, "the measured curve")
+    wait_until(lab, lambda: points(lab, "start rdf_OO live") == 56, "the curve of the start")
+    at_start = lambda: points(lab, "total 1 loss live") == 1  # the loss of what was simulated
+    wait_until(lab, at_start, "the loss at the start")
     press(lab, "Start training")
     wait_until(lab, lambda: points(lab, "total 1 loss live") >= 3, "a loss that grows", 280)
     wait_until(lab, lambda: points(lab, "p0 1 parameters live") >= 3, "parameters that grow")
@@ -48,7 +48,7 @@ def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     press(lab, "Compute the surface")
     lab.get_by_text("of 16 points").first.wait_for(timeout=MINUTES)
     wait_until(lab, lambda: points(lab, "cells surface") >= 2, "two squares of the surface", 280)
-    assert points(lab, "way second") >= 3  # the training's way lies on it
+    wait_until(lab, lambda: points(lab, "way second") >= 3, "the training's way on it")
     press(lab, "Cancel")
     lab.get_by_text("Cancelled after").wait_for()
 
@@ -63,7 +63,7 @@ def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     lab.get_by_role("button", name="Start anew").wait_for()
     press(lab, "Reset")
     lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)
-    assert points(lab, "total 1 loss live") == before
+    wait_until(lab, at_start, "the loss at the start alone")
 
 
 def test_a_link_carries_the_settings_and_what_cannot_be_is_answered(open_lab):
