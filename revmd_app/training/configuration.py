@@ -76,9 +76,13 @@ class RunSection:
 class LossSection:
     """L = sum over targets of weight * mean(((observable - target)/uncertainty)^2), `norm` "absolute" for |.|.
 
-    A weight of 0 leaves a target out (it is still reported). `of` says whether averages are compared ("average") or
-    each snapshot by itself ("snapshots", as published: biased by the fluctuations). `r_max` (nm) and `bins` are the
-    grid of g(r). kJ/mol; diffusion in nm^2/ps (1e-3 nm^2/ps = 1e-9 m^2/s).
+    A weight of 0 leaves a target out (it is still reported, the density excepted). `of` says whether averages are
+    compared ("average") or each snapshot by itself ("snapshots", as published: biased by the fluctuations). `r_max`
+    (nm) and `bins` are the grid of g(r). kJ/mol; g/cm^3; diffusion in nm^2/ps (1e-3 nm^2/ps = 1e-9 m^2/s).
+
+    The density is that at `system.pressure`, drawn from the pressure in the frozen box with the `compressibility`
+    (1/bar; the default is water's at 298 K, 4.52e-5: G. S. Kell, J. Chem. Eng. Data 20, 97, 1975). Its target is
+    water's at 295.15 K (M. Tanaka et al., Metrologia 38, 301, 2001).
     """
 
     of: str = "average"
@@ -92,6 +96,10 @@ class LossSection:
     enthalpy: float = 1.0
     enthalpy_target: float = 46.92
     enthalpy_uncertainty: float = 1.0
+    density: float = 0.0
+    density_target: float = 0.99777
+    density_uncertainty: float = 0.01
+    compressibility: float = 4.52e-5
     diffusion: float = 0.0
     diffusion_target: float = 2.0e-3
     diffusion_uncertainty: float = 0.2e-3
@@ -357,16 +365,19 @@ def _check(run: Configuration) -> None:
 def _check_loss(task: str, loss: LossSection) -> None:
     _one_of("loss.of", loss.of, LOSS_OF)
     _one_of("loss.norm", loss.norm, NORMS)
-    weights = ("rdf_OO", "rdf_OH", "rdf_HH", "enthalpy", "diffusion")
+    weights = ("rdf_OO", "rdf_OH", "rdf_HH", "enthalpy", "density", "diffusion")
     for name in weights:
         check_number(f"loss.{name}, a weight,", getattr(loss, name), at_least=0.0)
-    for name in ("rdf_uncertainty", "enthalpy_uncertainty", "diffusion_uncertainty", "r_max"):
+    positive = ("density_target", "compressibility", "r_max")
+    for name in (*positive, *(f"{kind}_uncertainty" for kind in ("rdf", "enthalpy", "density", "diffusion"))):
         check_number(f"loss.{name}", getattr(loss, name), above=0.0)
     whole_number("loss.bins", loss.bins, 10, 2000)
     if not any(getattr(loss, name) for name in weights):
         raise ValueError("every target has the weight 0: give at least one of them a weight above 0.")
     if task == "water" and loss.diffusion:
         raise ValueError("loss.diffusion is for the task oxygen: pure water has no dissolved gas; set it to 0.")
+    if task == "oxygen" and loss.density:
+        raise ValueError("loss.density is for the task water: its target is the density of pure water; set it to 0.")
 
 
 def _check_optimiser(optimiser: OptimiserSection) -> None:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from revmd_app.observables.molecular_pressure import density_at_pressure
 from revmd_app.observables.structure import RadialDistributionFunction
 from revmd_app.observables.thermodynamics import temperature
 from revmd_app.observables.transport import (
@@ -35,6 +36,7 @@ PAIRS = {"rdf_OO": ("O", "O"), "rdf_OH": ("O", "H"), "rdf_HH": ("H", "H")}
 INTERMOLECULAR = {"rdf_OO": 0.261, "rdf_OH": 0.162, "rdf_HH": 0.222}
 """nm: from here outwards a g(r) is compared, which leaves out the intramolecular peaks."""
 HEAT = "Greener 2025: 44.12 kJ/mol at 295.15 K, and 2.8 for the freedom of bonds and angle"
+DENSITY = "0.99777 g/cm³ at 295.15 K: M. Tanaka et al., Metrologia 38, 301 (2001)"
 LAGS_FROM, LAGS_TO = 0.1, 0.5
 """The window of lags, as fractions of the run, over which MSD/(6 lag) is averaged."""
 
@@ -138,8 +140,11 @@ class Composite:
 
 
 def composite(case: Case, run: Configuration) -> Composite:
-    """The loss of a training run: g_OO, g_OH, g_HH, the enthalpy of vaporisation and, with a gas, its diffusion."""
+    """The loss of a training run: g_OO, g_OH, g_HH, the enthalpy of vaporisation, with a gas its diffusion, and the
+    density where it has a weight (its virial would make every epoch dearer)."""
     terms = [*(_rdf_term(case, run, name) for name in PAIRS), _enthalpy_term(case, run)]
+    if run.loss.density:
+        terms.append(_density_term(run))
     if run.task == "oxygen":
         terms.append(_diffusion_term(case, run))
     return Composite(terms, run.loss.of)
@@ -178,6 +183,21 @@ def _enthalpy_term(case: Case, run: Configuration) -> Term:
     n = run.system.molecules
     seen = _solvent_alone if run.task == "oxygen" else lambda snapshot: snapshot
     return Term(target, lambda snapshot: enthalpy_of_vaporisation(seen(snapshot), run.system.temperature, n))
+
+
+def _density_term(run: Configuration) -> Term:
+    loss, system = run.loss, run.system
+    target = Target(
+        name="density_at_pressure",
+        title="density",
+        unit="g/cm³",
+        values=np.asarray(loss.density_target),
+        uncertainty=np.asarray(loss.density_uncertainty),
+        weight=loss.density,
+        source=DENSITY,
+    )
+    at = (system.molecules, system.temperature, system.pressure, loss.compressibility)
+    return Term(target, lambda snapshot: density_at_pressure(snapshot, *at))
 
 
 def _solvent_alone(snapshot):

@@ -42,7 +42,7 @@ def _draw_training(figure, replay: Replay) -> None:
     axes, metrics = figure.subplots(2, 2), replay.metrics
     loss, numbers, parameters, density = axes.ravel()
     loss.plot(metrics.epoch, metrics.loss, color=INK, lw=2, label="loss")
-    for name in PAIRS | {"enthalpy": (), "diffusion": ()}:
+    for name in (*PAIRS, "enthalpy", "density_at_pressure", "diffusion"):
         if f"loss {name}" in metrics and metrics[f"loss {name}"].any():
             loss.plot(metrics.epoch, metrics[f"loss {name}"], lw=1, label=name)
     loss.set(yscale="log", xlabel="epoch", ylabel="loss")

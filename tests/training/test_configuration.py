@@ -63,6 +63,14 @@ WRONG = {
         "every target has the weight 0",
     ),
     "diffusion of nothing": ({"loss": {"diffusion": 1.0}}, "loss.diffusion is for the task oxygen"),
+    "the density of a mixture": (
+        {
+            "task": "oxygen",
+            "system": {"force_field": "lennard_jones_diffusion_start", "gas_molecules": 4},
+            "loss": {"density": 1.0},
+        },
+        "loss.density is for the task water",
+    ),
     "too few molecules": ({"system": {"molecules": 8}}, "system.molecules"),
     "no epochs": ({"optimiser": {"epochs": 0}}, "optimiser.epochs"),
     "a schedule that is none": ({"optimiser": {"schedule": "steep"}}, "optimiser.schedule is one of"),

@@ -17,6 +17,7 @@ TINY = {
     "preparation": {"steps": 20, "first_steps": 20, "interval": 10},
     "run": {"steps": 20, "sample_every": 10, "replicas": 1},
     "system": {"precision": "float64"},
+    "loss": {"density": 1.0},
 }
 
 

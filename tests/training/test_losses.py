@@ -10,7 +10,7 @@ import pytest
 from revmd_app.engine.lattice import to_snapshot
 from revmd_app.engine.system import make_system
 from revmd_app.observables.structure import rdf_histogram
-from revmd_app.observables.thermodynamics import potential_energy
+from revmd_app.observables.thermodynamics import density, potential_energy
 from revmd_app.observables.vaporisation import gas_energy
 from revmd_app.systems.case import maxwell_boltzmann, start
 from revmd_app.systems.force_fields import force_field, water_potential
@@ -97,6 +97,21 @@ def test_what_is_observed_in_water(lab):
     rough = rdf_histogram(snapshot, "O", "O", r_max=0.56, n_bins=56)
     shells = r**2 * (r < 0.5)
     np.testing.assert_allclose(np.sum(seen["rdf_OO"] * shells), np.sum(rough * shells), rtol=0.02)
+
+
+def test_the_density_is_a_target_only_where_it_has_a_weight(lab):
+    """Drawn from the pressure: a liquid at 1 bar above `system.pressure` is denser by its compressibility."""
+    case, loss = lab
+    assert "density_at_pressure" not in loss.terms
+    seen = []
+    for pressure in (1.0, 1001.0):
+        run = configuration("water", "lab", loss={"density": 2.0}, system={"pressure": pressure})
+        term = composite(case, run).terms["density_at_pressure"]
+        seen.append(float(term.observe(case.snapshot())))
+    own = density(case.snapshot())
+    np.testing.assert_allclose(seen[1] - seen[0], own * 1000 * 4.52e-5, rtol=1e-6)
+    np.testing.assert_allclose(term.deviation(jnp.asarray(0.97777)), (0.02 / 0.01) ** 2, rtol=1e-9)
+    assert term.target.weight == 2.0
 
 
 def test_dissolved_gas_is_neither_counted_nor_divided_by():
