@@ -85,7 +85,7 @@ class LearnLab(Lab):
         c = self.choices
         row = lambda *names: pn.Row(*(c[name] for name in names), margin=0, sizing_mode="stretch_width")
         formula = "loss = Σ weight · ⟨((simulated − measured) / uncertainty)²⟩; 0 leaves a target out."
-        side = look.card(
+        self.side = look.card(
             look.heading("Force field of water"),
             c["form"],
             row("molecules", "seed"),
@@ -106,13 +106,17 @@ class LearnLab(Lab):
         views = look.card(self.bar, sizing_mode="stretch_width", styles={"padding": "3px 5px"})
         right = pn.Column(views, self.stage, sizing_mode="stretch_both", margin=0, styles=GAP)
         bench = pn.Row(
-            side, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, stylesheets=[look.SCREEN_CSS]
+            self.side, right, sizing_mode="stretch_both", margin=0, styles={"gap": "8px"}, stylesheets=[look.SCREEN_CSS]
         )
         return look.page(bench, learn_text.about())
 
     def _show_view(self) -> None:
-        """Show the chosen view, built when it is first asked for; the others stay as they are, out of sight."""
+        """Show the chosen view, built when it is first asked for; the others stay as they are, out of sight.
+
+        A replay has settings of its own and takes the whole width.
+        """
         key = self.model.view
+        self.side.visible = key != "replay"
         for holder in self.stage:
             holder.visible = holder.name == key
         if key not in self.views:

@@ -134,11 +134,11 @@ class Parameters:
             for i, p in enumerate(self._slots)
         }
         self.plot = Curves("epoch", "parameter / start", looks, key=f"parameters {key}")
-        self.plot.level("start", 1.0)
+        self.plot.level(1.0)
 
     def draw(self, tracks: Tracks, quantities: Sequence[Quantity]) -> None:
         """Redraw all of it."""
-        self.plot.clear()
+        self.plot.clear(f"{p} {slot}" for p in self._slots[len(quantities) :] for slot in (0, 1))
         for i, quantity in enumerate(quantities[: len(COLOURS)]):
             self.plot.rename(self._slots[i], quantity.label)
             for slot, (name, records) in enumerate(_two(tracks)):
@@ -150,12 +150,13 @@ class Parameters:
 
 
 class Measures:
-    """One measured number against the epoch, with the value that is wanted."""
+    """One measured number against the epoch, with its standard error, and the value that is wanted."""
 
     def __init__(self, key: str = "live"):
         looks = {
-            "first": TRACK_LOOKS[0]._replace(label="first", marker=4),
-            "second": TRACK_LOOKS[1]._replace(label="second", marker=4),
+            "target": Look("target", MUTED, "dotted", 1.5),
+            "first": TRACK_LOOKS[0]._replace(label="first", marker=4, bars=True),
+            "second": TRACK_LOOKS[1]._replace(label="second", marker=4, bars=True),
         }
         self.plot = Curves("epoch", next(iter(MEASURES)), looks, key=f"measures {key}", legend="above")
 
@@ -165,18 +166,16 @@ class Measures:
         self.plot.figure.yaxis.axis_label = measure
         target = next((t for _, rs in tracks for t in [wanted(rs, what)] if t is not None), WANTED.get(what))
         for slot, (name, records) in zip(("first", "second"), _two(tracks), strict=True):
+            values, errors = ([of(record, what) for record in records] for of in (measured, uncertain))
             self.plot.rename(slot, name or slot)
-            self.plot.set(slot, [r["epoch"] for r in records], [measured(r, what) for r in records], name)
-        kind = "experiment" if what in WANTED else "target"
-        self.plot.level("target", target, f"{kind} {significant(target)}" if target is not None else "")
-        include = () if target is None else (target, target + 0.12 * self._span(target))
-        self.plot.fit(x=_epochs(tracks), include=include)
+            self.plot.set(slot, [r["epoch"] for r in records], values, name, errors)
+        known = [] if target is None or not any(records for _, records in tracks) else [target]
+        words = "".join(f"{'experiment' if what in WANTED else 'target'} {significant(value)}" for value in known)
+        ends = _epochs(tracks)
+        self.plot.rename("target", words)
+        self.plot.set("target", ends[: 2 * len(known)], 2 * known, words)
+        self.plot.fit(x=ends)
         self.plot.push()
-
-    def _span(self, target: float) -> float:
-        """How far the curves are from the target: its words need room above the line."""
-        values = np.concatenate([self.plot.sources[name].data["y"] for name in ("first", "second")])
-        return float(np.max(np.abs(values - target), initial=0.0))
 
 
 def measured(record: dict[str, Any], what: str) -> float:
@@ -184,6 +183,11 @@ def measured(record: dict[str, Any], what: str) -> float:
     if what in record["terms"]:
         return float(record["terms"][what][0])
     return float(record.get(what, np.nan))
+
+
+def uncertain(record: dict[str, Any], what: str) -> float:
+    """The standard error over replicas of what `measured` gives; NaN where there is none."""
+    return float(record.get("errors", {}).get(what, np.nan))
 
 
 def wanted(records: Sequence[dict[str, Any]], what: str) -> float | None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Label, Legend, LegendItem, Range1d, Span, WheelZoomTool
+from bokeh.models import ColumnDataSource, HoverTool, Legend, LegendItem, Range1d, Span, WheelZoomTool
 from bokeh.plotting import figure
 
 from revmd_app.labs.gradients_plots_base import _ticks
-from revmd_app.labs.widgets.plots import BLUE, FONT, MUTED, dress, dress_legend, push
+from revmd_app.labs.widgets.plots import BLUE, MUTED, dress, dress_legend, push
+
+CROWDED = 25
+"""More points than this would hide whether their line is dashed: then the line stands alone."""
+COLUMNS = ("x", "y", "low", "high", "error")
 
 
 class Look(NamedTuple):
-    """How a curve looks. `marker` is the size of its points (0: none), `label` its entry of the legend ("": none)."""
+    """How a curve looks. `marker` is the size of its points (0: none), `label` its entry of the legend ("": none);
+    `bars` says whether it has error bars.
+    """
 
     label: str = ""
     color: str = BLUE
@@ -24,6 +30,7 @@ class Look(NamedTuple):
     width: float = 2.0
     marker: float = 0.0
     alpha: float = 1.0
+    bars: bool = False
 
 
 class Curves(pn.viewable.Viewer):
@@ -55,16 +62,22 @@ class Curves(pn.viewable.Viewer):
         self.sources: dict[str, ColumnDataSource] = {}
         self._items: dict[str, LegendItem] = {}
         self._entry = {name: look.label for name, look in looks.items()}
+        self._dots: dict[str, tuple[Any, float]] = {}  # the marks of a curve, and their size
+        self._shown: tuple[float, float] | None = None  # the range of the logarithmic axis
         drawn = [self._draw(name, look, key) for name, look in looks.items()]
         says = [("", "@what"), (x_label, "@x{0.[000]}"), (y_label, "@y{0.[0000]}")]
+        says += [("standard error", "@error{0.[000]}")] if any(look.bars for look in looks.values()) else []
         plot.add_tools(HoverTool(renderers=[r for pair in drawn for r in pair], tooltips=says))
         self._legend(legend)
-        self._levels: dict[str, tuple[Span, Label]] = {}
         self.pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both")
 
     def _draw(self, name: str, look: Look, key: str) -> list:
-        empty = {"x": np.zeros(0), "y": np.zeros(0), "what": []}
+        columns = COLUMNS if look.bars else COLUMNS[:2]
+        empty: dict[str, Any] = {**{column: np.zeros(0) for column in columns}, "what": []}
         self.sources[name] = source = ColumnDataSource(empty, name=f"{name} {key}".strip())
+        if look.bars:
+            bars = {"line_color": look.color, "line_width": 1.5, "line_alpha": 0.6}
+            self.figure.segment("x", "low", "x", "high", source=source, **bars)
         line = self.figure.line(
             "x",
             "y",
@@ -78,6 +91,7 @@ class Curves(pn.viewable.Viewer):
         if look.marker:
             dots = {"size": look.marker, "fill_color": look.color, "line_color": None, "fill_alpha": look.alpha}
             drawn.append(self.figure.scatter("x", "y", source=source, **dots))
+            self._dots[name] = (drawn[-1].glyph, look.marker)
         if look.label:
             item = self._items.setdefault(look.label, LegendItem(label=look.label, renderers=[], visible=False))
             item.renderers = [*item.renderers, *drawn]
@@ -98,29 +112,36 @@ class Curves(pn.viewable.Viewer):
         """Another text for an entry of the legend."""
         self._items[label].label = {"value": words}
 
-    def set(self, name: str, x, y, what: str = "") -> None:
-        """Replace one curve, arrays (n,); what is not finite (or not positive on a logarithmic axis) is left out."""
+    def set(self, name: str, x, y, what: str = "", error=None) -> None:
+        """Replace one curve, arrays (n,), with standard errors (n,) where it has error bars and they are known.
+
+        What is not finite (or not positive on a logarithmic axis) is left out. A curve that stays as it is costs the
+        browser nothing.
+        """
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         keep = np.isfinite(x) & np.isfinite(y) & ((y > 0) if self.log else True)
-        self.sources[name].data = {"x": x[keep], "y": y[keep], "what": [what] * int(keep.sum())}
+        data: dict[str, Any] = {"x": x[keep], "y": y[keep], "what": [what] * int(keep.sum())}
+        before = self.sources[name].data
+        if "error" in before:
+            known = np.full(len(y), np.nan) if error is None else np.asarray(error, dtype=float)
+            bar = np.where(np.isfinite(known), known, 0.0)
+            data |= {"low": (y - bar)[keep], "high": (y + bar)[keep], "error": known[keep]}
+        if all(_same(before[column], values) for column, values in data.items()):
+            return
+        self.sources[name].data = data
+        if name in self._dots:
+            dots, size = self._dots[name]
+            dots.size = size if len(data["x"]) <= CROWDED else 0.0
 
     def clear(self, names: Iterable[str] | None = None) -> None:
         """Take curves away."""
         for name in self.sources if names is None else names:
             self.set(name, [], [])
 
-    def level(self, name: str, y: float | None, words: str = "") -> None:
-        """A dotted line across at y with a word on it; None hides it."""
-        if name not in self._levels:
-            line = Span(location=0, dimension="width", line_color=MUTED, line_dash="dotted", line_width=1.5)
-            small = {"text_font": FONT, "text_font_size": "10.5px", "text_color": MUTED, "text_baseline": "bottom"}
-            word = Label(x=4, x_units="screen", y=0, text="", **small)
-            self.figure.add_layout(line)
-            self.figure.add_layout(word)
-            self._levels[name] = (line, word)
-        line, word = self._levels[name]
-        line.update(location=y or 0.0, visible=y is not None)
-        word.update(y=y or 0.0, text=words, visible=y is not None)
+    def level(self, y: float) -> None:
+        """Draw a dotted line across at y."""
+        line = Span(location=y, dimension="width", line_color=MUTED, line_dash="dotted", line_width=1.5)
+        self.figure.add_layout(line)
 
     def fit(
         self, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None, include: Iterable[float] = ()
@@ -131,13 +152,16 @@ class Curves(pn.viewable.Viewer):
             item.visible = any(len(self.sources[name].data["x"]) for name in named)
         for axis, column, given in ((self.x_range, "x", x), (self.y_range, "y", y)):
             more = [np.asarray(list(include), dtype=float)] if column == "y" else []
-            values = np.concatenate([np.zeros(0), *(s.data[column] for s in self.sources.values()), *more])
+            columns = ("y", "low", "high") if column == "y" else ("x",)
+            found = [s.data[c] for s in self.sources.values() for c in columns if c in s.data]
+            values = np.concatenate([np.zeros(0), *found, *more])
             if given is None and not len(values):
                 continue
             log = self.log and column == "y"
             low, high = given or _around(float(values.min()), float(values.max()), log)
             axis.update(start=low, end=high, reset_start=low, reset_end=high)
-            if log:
+            if log and (low, high) != self._shown:
+                self._shown = (low, high)
                 _ticks(self.figure.yaxis, low, high)
 
     def push(self) -> None:
@@ -154,3 +178,9 @@ def _around(low: float, high: float, log: bool) -> tuple[float, float]:
         return low / 10**room, high * 10**room
     room = 0.08 * ((high - low) or abs(high) or 1.0)
     return low - room, high + room
+
+
+def _same(before, now) -> bool:
+    if isinstance(now, list):
+        return list(before) == now
+    return np.array_equal(before, now, equal_nan=True)

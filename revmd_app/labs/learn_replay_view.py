@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import math
+import time
 from typing import Any
 
 import panel as pn
@@ -15,9 +17,11 @@ from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.plots import soon
 
 FRAME = 120
-"""Milliseconds between two epochs of a replay."""
+"""Milliseconds between two pictures of a replay, each an epoch on."""
 FRAMES = 100
 """A long run is played in so many pictures."""
+MOST = 4
+"""Pictures that a browser too slow to draw each of them leaves out at a time, at most."""
 ALONE = "nothing"
 
 
@@ -30,15 +34,16 @@ class ReplayView(pn.viewable.Viewer):
         self.recorded: dict[str, Recorded] = {}
         self.banner = look.text("", **SAYS)
         names = {self._title(name): name for name in self.runs}
-        select = lambda words, options: pn.widgets.Select(name=words, options=options, width=320, **SMALL)
+        select = lambda words, options: pn.widgets.Select(name=words, options=options, width=410, **SMALL)
         self.run, self.beside = select("Run", names), select("Beside it", {ALONE: ""})
         self.epoch = pn.widgets.IntSlider(
-            name="Epoch", start=0, end=1, value=1, sizing_mode="stretch_width", margin=(0, 10), disabled=not names,
+            name="Epoch", start=1, end=2, value=2, sizing_mode="stretch_width", margin=(0, 10), disabled=not names,
             stylesheets=[look.WIDGET_CSS],
         )  # fmt: skip
         self.play = look.button("Play", width=72, margin=(14, 4, 0, 4), disabled=not names)
         self.plots = TrackPlots("replay")
         self._clock: Any = None
+        self._drawn = 0.0  # when the last picture was asked for
         controls = pn.Row(self.run, self.beside, self.play, self.epoch, margin=0, sizing_mode="stretch_width")
         strip = strip_of(self.banner, "replay", self.plots.figures(), self.plots.measure)
         head = look.card(controls, sizing_mode="stretch_width")
@@ -65,7 +70,7 @@ class ReplayView(pn.viewable.Viewer):
         self.halt()
         chosen = self.chosen()
         last = max((run.records[-1]["epoch"] for run in chosen if run.records), default=1)
-        self.epoch.param.update(end=max(last, 1), value=max(last, 1))
+        self.epoch.param.update(end=max(last, 2), value=max(last, 2))
         if chosen:
             lines = [f"<code>{html.escape(run.command)}</code>" for run in chosen]
             words = "<b>Replay of a run computed beforehand with:</b> " if len(lines) == 1 else (
@@ -111,15 +116,18 @@ class ReplayView(pn.viewable.Viewer):
             self.halt()
             return
         if self.epoch.value >= self.epoch.end:
-            self.epoch.value = 0
-        self.play.name = "Pause"
+            self.epoch.value = self.epoch.start
+        self.play.name, self._drawn = "Pause", time.monotonic()
         self._clock = pn.state.add_periodic_callback(self._next, FRAME)
 
     def _next(self) -> None:
         if self.epoch.value >= self.epoch.end:
             self.halt()
         else:
-            step = max(1, self.epoch.end // FRAMES)
+            now = time.monotonic()
+            pictures = min(MOST, max(1, math.floor(1000 * (now - self._drawn) / FRAME)))
+            self._drawn = now
+            step = pictures * max(1, self.epoch.end // FRAMES)
             self.epoch.value = min(self.epoch.end, self.epoch.value + step)
 
     def halt(self) -> None:

@@ -43,7 +43,7 @@ class TrackPlots(pn.viewable.Viewer):
         self.key = key
         self.structure, self.losses = Structure(key), Losses(key)
         self.parameters, self.measures = Parameters(key), Measures(key)
-        self.measure = pn.widgets.Select(name="", options=list(MEASURES), width=170, height=30, **SMALL)
+        self.measure = pn.widgets.Select(name="", options=list(MEASURES), width=170, height=36, **SMALL)
         self.measure.param.watch(lambda _: soon(self._draw_measure), "value")
         self.numbers = look.text("", sizing_mode="stretch_width", stylesheets=[TABLE_CSS])
         self.latest = look.text("", margin=(2, 4), styles={"font-variant-numeric": "tabular-nums"})
