@@ -70,7 +70,7 @@ class Structure:
             "second": TRACK_LOOKS[1]._replace(label="second"),
         }
         self.plots = {
-            name: Curves("r (nm)", f"g(r)  {pair.words}", looks, key=f"{name} {key}", legend="above")
+            name: Curves("r (nm)", f"g(r) {pair.words}", looks, key=f"{name} {key}", legend="above")
             for name, pair in PAIRS.items()
         }
         known = load_water_rdf()
@@ -171,10 +171,9 @@ class Measures:
             self.plot.set(slot, [r["epoch"] for r in records], values, name, errors)
         known = [] if target is None or not any(records for _, records in tracks) else [target]
         words = "".join(f"{'experiment' if what in WANTED else 'target'} {significant(value)}" for value in known)
-        ends = _epochs(tracks)
         self.plot.rename("target", words)
-        self.plot.set("target", ends[: 2 * len(known)], 2 * known, words)
-        self.plot.fit(x=ends)
+        self.plot.set("target", (1, _last(tracks))[: 2 * len(known)], 2 * known, words)
+        self.plot.fit(x=_epochs(tracks))
         self.plot.push()
 
 
@@ -232,10 +231,14 @@ def _two(tracks: Tracks) -> list[tuple[str, Sequence[dict[str, Any]]]]:
     return [*tracks, ("", []), ("", [])][:2]
 
 
+def _last(tracks: Tracks) -> int:
+    """The last epoch that the plots have room for."""
+    return max([6, *(r["epoch"] for _, records in tracks for r in records[-1:])])
+
+
 def _epochs(tracks: Tracks) -> tuple[float, float]:
-    last = max([r["epoch"] for _, records in tracks for r in records[-1:]], default=1)
-    room = 0.03 * max(last, 6)
-    return 1 - room, max(last, 6) + room
+    last = _last(tracks)
+    return 1 - 0.03 * last, 1.03 * last
 
 
 def _highest(data: dict[str, Any], beyond: float) -> float:

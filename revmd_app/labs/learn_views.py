@@ -12,6 +12,7 @@ import panel as pn
 from revmd_app.labs.learn_model import LearnModel, time_left
 from revmd_app.labs.learn_plots import (
     MEASURES,
+    PAIRS,
     TABLE_CSS,
     Losses,
     Measures,
@@ -52,7 +53,7 @@ class TrackPlots(pn.viewable.Viewer):
 
     def figures(self) -> dict[str, Any]:
         """The plots by title, for the menu that saves them."""
-        found = {f"g of r {pair}": plot.figure for pair, plot in self.structure.plots.items()}
+        found = {f"g(r) {PAIRS[pair].words}": plot.figure for pair, plot in self.structure.plots.items()}
         others = {"loss": self.losses.plot, "parameters": self.parameters.plot, "measured": self.measures.plot}
         return {**found, **{title: plot.figure for title, plot in others.items()}}
 

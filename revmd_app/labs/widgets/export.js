@@ -1,6 +1,6 @@
 // Saves a plot as it is seen: a picture drawn anew by BokehJS (PNG or SVG), or the numbers of its data sources (CSV).
-// `plots` are figures, `titles` their names, `names` maps a data source's id to its series; the menu's item is
-// "<number of the plot>:<format>".
+// `plots` are figures, `titles` their names, `names` maps a data source's id to its series (a source with a column
+// "what" says there what it is); the menu's item is "<number of the plot>:<format>".
 const [number, format] = cb_obj.item.split(':');
 const plot = plots[number], stem = titles[number];
 
@@ -29,10 +29,15 @@ function table() {
   const sources = new Map();
   for (const renderer of plot.renderers) {
     const source = renderer.data_source;
-    if (source && !sources.has(source)) sources.set(source, names[source.id] || source.name || `series ${sources.size + 1}`);
+    const told = source && source.data.what && source.data.what[0];
+    if (source && !sources.has(source)) {
+      sources.set(source, names[source.id] || told || source.name || `series ${sources.size + 1}`);
+    }
   }
   const columns = [];
-  for (const source of sources.keys()) for (const key of source.columns()) if (!columns.includes(key)) columns.push(key);
+  for (const source of sources.keys()) {
+    for (const key of source.columns()) if (key !== 'what' && !columns.includes(key)) columns.push(key);
+  }
   const head = {x: label(plot.below, 'x'), y: label(plot.left, 'y')};
   const rows = [['series', ...columns.map(key => head[key] || key)]];
   for (const [source, name] of sources) {

@@ -24,6 +24,8 @@ CSS = f"""
   background: transparent; color: {look.MUTED}; box-shadow: none; }}
 .bk-btn:hover {{ border-color: #b9c3cf; color: {look.INK}; }}
 .bk-btn:focus-visible {{ outline: 2px solid {look.VERMILLION}; outline-offset: 1px; }}
+.bk-Menu {{ left: auto !important; right: 0; width: max-content; white-space: nowrap; font-size: 11.5px;
+  max-height: 68vh; overflow-y: auto; }}
 """
 
 
