@@ -11,6 +11,9 @@
     sigma = [0.301, 0.308]
     charge = [-0.834, -0.784]
 
+A name with a point in it (gradient.estimator of the task "train", 2.k) may be written with quotes or as TOML's own
+table; both mean the same.
+
 A point is known by a hash of everything that its result depends on, and its random numbers are derived from that
 hash: they depend neither on the order of the points nor on who computes them, and a grid can be extended later.
 """
@@ -120,7 +123,18 @@ def from_toml(text: str) -> Sweep:
         raise ValueError(f"a sweep has no '{unknown[0]}'; it has {', '.join(SECTIONS)}.")
     if "task" not in given:
         raise ValueError(f'a sweep needs a task: add a line such as task = "gradients"; there are {", ".join(TASKS)}.')
+    for name in ("settings", "grid"):
+        if isinstance(given.get(name), dict):
+            given[name] = _flat(given[name])
     return Sweep(**given)
+
+
+def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} as {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
 
 
 def to_toml(sweep: Sweep) -> str:
@@ -139,6 +153,13 @@ PAPER_GRID = {
 
 WATER = {"system": "water", "size": 64, "cutoff": 0.55, "time_step": 0.001, "temperature": 295.15, "friction": 1.0}
 """Laptop size: 64 molecules, and a cutoff that leaves the box room to shrink."""
+
+FORCE_FIELDS = (
+    *("lennard_jones", "lennard_jones_reversible", "lennard_jones_reweighting"),
+    *("double_exponential", "double_exponential_reversible", "buckingham", "buckingham_reversible"),
+    *("soft_core", "soft_core_reversible"),
+)
+"""The starts whose trained parameters were released, and these (`revmd_app.systems.force_fields`)."""
 
 STUDIES: dict[str, dict[str, Any]] = {
     "water-gradients": {
@@ -167,6 +188,21 @@ STUDIES: dict[str, dict[str, Any]] = {
             "truncate": [50, 100, 200, 500, 750, 1000],
         },
         "grid": PAPER_GRID,
+    },
+    "water-training": {
+        "task": "train",
+        "replicas": 2,
+        "settings": {"train": "water", "preset": "lab", "optimiser.epochs": 30, "optimiser.schedule": "constant"},
+        "grid": {
+            "gradient.estimator": ["reversible", "reweighting"],
+            "optimiser.learning_rate": [0.001, 0.002, 0.005],
+        },
+    },
+    "water-force-fields": {
+        "task": "evaluate",
+        "replicas": 3,
+        "settings": {"protocol": "laptop", "cutoff": 0.84},  # 0.88 does not fit where Buckingham's start is so dense
+        "grid": {"force_field": list(FORCE_FIELDS)},
     },
 }
 """Sweeps with a name, as `Sweep` takes them."""

@@ -1,4 +1,4 @@
-"""Pictures of a sweep of gradients: two methods against one another, their noise, and what truncation does."""
+"""The picture of a sweep; of gradients: two methods against one another, their noise, and what truncation does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from revmd_app.sweeps import summary
 from revmd_app.sweeps.plan import Sweep
+from revmd_app.sweeps.summary_water import draw_evaluated, draw_trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,18 +29,21 @@ SHORT = {
 def draw(sweep: Sweep, rows: pd.DataFrame, path: Path) -> None:
     """Write the picture of a sweep. Raises `ValueError` when there is nothing to draw or no matplotlib."""
     good = summary.succeeded(rows)
-    if sweep.task != "gradients" or not len(good):
-        raise ValueError(
-            "--plot draws sweeps of the task 'gradients' that have a result; --table writes any as a table."
-        )
+    if not len(good):
+        raise ValueError("--plot has nothing to draw yet: no point of this sweep has a result.")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ValueError("--plot needs matplotlib: pip install 'revmd[train]'.") from error
     figure = Figure(layout="constrained")
-    (_compare if summary.compares(sweep, good) else _truncate)(figure, sweep, good)
+    _drawing(sweep, good)(figure, sweep, good)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
+
+
+def _drawing(sweep: Sweep, rows: pd.DataFrame):
+    others = {"train": draw_trained, "evaluate": draw_evaluated}
+    return others.get(sweep.task) or (_compare if summary.compares(sweep, rows) else _truncate)
 
 
 def short(parameter: str) -> str:

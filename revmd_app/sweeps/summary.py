@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from revmd_app.sweeps.plan import Sweep
+from revmd_app.sweeps.summary_water import evaluated, trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +40,10 @@ def failures(rows: pd.DataFrame) -> pd.DataFrame:
 def tables(sweep: Sweep, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Title: table, for what this sweep holds."""
     good = succeeded(rows)
-    if sweep.task != "gradients":
-        numbers = good.select_dtypes("number").columns.difference(["replica", *sweep.grid], sort=False)
-        return {"Means over the replicas": good.groupby(list(sweep.grid))[list(numbers)].mean().reset_index()}
+    if sweep.task == "train":
+        return {"Trainings, mean over the repeats ± standard error; the end is the last tenth": trained(sweep, good)}
+    if sweep.task == "evaluate":
+        return {"Validation runs, mean over the repeats ± standard error": evaluated(sweep, good)}
     found = {}
     if compares(sweep, good):
         found["Reversible against reweighting, over the sets of parameters"] = agreement(sweep, good)

@@ -17,12 +17,18 @@ class Task(NamedTuple):
 
     `run(settings, seed)` returns the point's rows, with the point's values already in the settings and everything that
     is no setting in `settings["parameters"]`. `check(settings)` raises `ValueError` for what can be known beforehand.
+    With `keys` every name with a point in it ("optimiser.epochs") is a setting without a default of its own.
     """
 
     about: str
     settings: dict[str, Any]
     run: Callable[[dict[str, Any], int], Rows]
     check: Callable[[dict[str, Any]], None]
+    keys: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether there is a setting of that name."""
+        return name in self.settings or (self.keys and "." in name)
 
 
 def _measure_gradients(settings: dict[str, Any], seed: int) -> Rows:
@@ -35,6 +41,30 @@ def _check_gradients(settings: dict[str, Any]) -> None:
     from revmd_app.sweeps.gradients import check
 
     check(settings)
+
+
+def _train(settings: dict[str, Any], seed: int) -> Rows:
+    from revmd_app.sweeps.water import train
+
+    return train(settings, seed)
+
+
+def _check_training(settings: dict[str, Any]) -> None:
+    from revmd_app.sweeps.water import check_training
+
+    check_training(settings)
+
+
+def _evaluate(settings: dict[str, Any], seed: int) -> Rows:
+    from revmd_app.sweeps.water import evaluate
+
+    return evaluate(settings, seed)
+
+
+def _check_evaluation(settings: dict[str, Any]) -> None:
+    from revmd_app.sweeps.water import check_evaluation
+
+    check_evaluation(settings)
 
 
 GRADIENTS = {
@@ -62,12 +92,34 @@ GRADIENTS = {
     "reweighting": True,  # from the same snapshots
 }
 
+TRAIN = {
+    "train": "water",  # or "oxygen"
+    "preset": "laptop",  # of `revmd train`; any key of its configuration can be set or swept, as gradient.estimator
+}
+
+EVALUATE = {
+    "force_field": "lennard_jones",  # a preset's name
+    "protocol": "laptop",  # of `revmd evaluate`
+    "molecules": 0,  # this and what follows: 0 for the protocol's
+    "cutoff": 0.0,  # nm
+    "temperature": 0.0,  # K
+    "equilibration": 0.0,  # ps under the barostat
+    "production": 0.0,  # ps
+}
+
 TASKS: dict[str, Task] = {
     "gradients": Task(
         "gradients of one loss, reversible and by reweighting, from one trajectory",
         GRADIENTS,
         _measure_gradients,
         _check_gradients,
+    ),
+    "train": Task("a training of water or of oxygen in it, epoch by epoch", TRAIN, _train, _check_training, keys=True),
+    "evaluate": Task(
+        "a validation run of a force field of water: g(r), enthalpy of vaporisation, density",
+        EVALUATE,
+        _evaluate,
+        _check_evaluation,
     ),
 }
 
@@ -77,25 +129,26 @@ def check_settings(task: str, given: dict[str, Any], grid: dict[str, list]) -> d
 
     Raises `ValueError` for a setting that the task does not have or a value of the wrong type, in the grid, too.
     """
-    defaults = TASKS[task].settings
+    kind = TASKS[task]
     for name, value in given.items():
-        if name not in defaults:
-            raise ValueError(f"the task '{task}' has no setting '{name}'; it has {', '.join(defaults)}.")
-        _check(f"the setting '{name}'", value, defaults[name])
+        if not kind.has(name):
+            raise ValueError(f"the task '{task}' has no setting '{name}'; it has {', '.join(kind.settings)}.")
+        if name in kind.settings:
+            _check(f"the setting '{name}'", value, kind.settings[name])
     for name, values in grid.items():
         if name in given:
             raise ValueError(f"'{name}' is both a setting and in the grid: leave one of them out.")
-        for value in values:
-            _check(f"'{name}' in the grid", value, defaults.get(name, 0.0))
-    complete = {name: _as(given.get(name, default), default) for name, default in defaults.items()}
-    return {name: value for name, value in complete.items() if name not in grid}
+        for value in values if name in kind.settings or not kind.has(name) else ():
+            _check(f"'{name}' in the grid", value, kind.settings.get(name, 0.0))
+    complete = {**kind.settings, **given}
+    return {name: _as(value, kind.settings.get(name)) for name, value in complete.items() if name not in grid}
 
 
 def at_point(task: str, settings: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """The settings of one point; values that are no settings are the potential's, under "parameters"."""
-    defaults = TASKS[task].settings
-    own = {name: _as(value, defaults[name]) for name, value in values.items() if name in defaults}
-    parameters = {name: float(value) for name, value in values.items() if name not in defaults}
+    kind = TASKS[task]
+    own = {name: _as(value, kind.settings.get(name)) for name, value in values.items() if kind.has(name)}
+    parameters = {name: float(value) for name, value in values.items() if not kind.has(name)}
     return {**settings, **own, "parameters": parameters}
 
 

@@ -12,6 +12,7 @@ from revmd_app.sweeps.tasks import TASKS, Rows, at_point
 def work(task: str, settings: dict[str, Any], values: dict[str, Any], seed: int) -> tuple[Rows, float]:
     """(rows of the point, seconds it took). A point that cannot be computed is one row that says why."""
     processor.prepare()
+    processor.keep_programs()  # the next worker, or the next sweep, need not compile them again
     from revmd_app.engine.loops import SimulationError
 
     began = time.perf_counter()

@@ -101,6 +101,24 @@ class Record:
     grid: np.ndarray
     curves: dict[str, np.ndarray]
 
+    def row(self) -> dict[str, Any]:
+        """The metrics of the epoch as plain numbers, in a fixed order; without the curves."""
+        row: dict[str, Any] = {"epoch": self.epoch, "loss": self.loss, "loss_error": self.loss_error}
+        for name, (value, _, part) in self.terms.items():
+            row[f"loss {name}"] = part
+            if value is not None:
+                row[name] = value
+                row[f"{name}_error"] = self.term_errors[name]
+        row |= {"density": self.density, "temperature": self.temperature}
+        for prefix, values in (
+            ("parameter", self.parameters),
+            ("gradient", self.gradient),
+            ("gradient_error", self.gradient_error),
+            ("clamped", self.clamped),
+        ):
+            row |= {f"{prefix} {name}": _plain(value) for name, value in zip(self.names, values, strict=True)}
+        return row
+
 
 class Training:
     """A configured training run: the system, the start parameters, the compiled programs. Holds no progress.
@@ -271,6 +289,10 @@ class Training:
             grid=grid,
             curves=curves,
         )
+
+
+def _plain(value) -> float | int:
+    return int(value) if isinstance(value, bool | np.bool_) else float(value)
 
 
 def training_case(run: Configuration) -> Case:

@@ -131,7 +131,7 @@ class Run:
         self.close()
 
     def _keep(self, progress: Progress, record: Record, seconds: float) -> None:
-        row = _row(record)
+        row = record.row()
         _append(self.folder / METRICS, row)
         _append(self.folder / TIMINGS, {"epoch": record.epoch, "seconds": round(seconds, 3)})
         if (
@@ -214,29 +214,6 @@ def _read_configuration(folder: Path) -> Configuration:
     if not path.is_file():
         raise ValueError(f"'{folder}' is no training run: it has no {CONFIGURATION}.")
     return from_toml(path.read_text(encoding="utf-8"), f"'{path}'")
-
-
-def _row(record: Record) -> dict[str, Any]:
-    """The metrics of an epoch, in a fixed order."""
-    row: dict[str, Any] = {"epoch": record.epoch, "loss": record.loss, "loss_error": record.loss_error}
-    for name, (value, _, part) in record.terms.items():
-        row[f"loss {name}"] = part
-        if value is not None:
-            row[name] = value
-            row[f"{name}_error"] = record.term_errors[name]
-    row |= {"density": record.density, "temperature": record.temperature}
-    for prefix, values in (
-        ("parameter", record.parameters),
-        ("gradient", record.gradient),
-        ("gradient_error", record.gradient_error),
-        ("clamped", record.clamped),
-    ):
-        row |= {f"{prefix} {name}": _plain(value) for name, value in zip(record.names, values, strict=True)}
-    return row
-
-
-def _plain(value) -> float | int:
-    return int(value) if isinstance(value, bool | np.bool_) else float(value)
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
