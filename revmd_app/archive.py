@@ -1,4 +1,6 @@
-"""Reading `.npz` files that other people made: nothing is unpickled, and nothing grows beyond what was expected."""
+"""`.npz` files: written whole, and read as files that other people made. Nothing is pickled or unpickled, and nothing
+grows beyond what was expected.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from revmd_app.files import write_whole
+
 MOST_ARRAYS = 4096
 """More fields than any file of ours has."""
 DAMAGE = (
@@ -18,6 +22,13 @@ DAMAGE = (
     *(SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 """What the readers of zip and npy files raise when bytes are wrong."""
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], compressed: bool = False) -> None:
+    """Write arrays by name as an `.npz` file that is whole or not there. Raises `OSError` as the system does."""
+    stream = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(stream, allow_pickle=False, **arrays)
+    write_whole(path, stream.getvalue())
 
 
 def read_arrays(path, at_most: int) -> dict[str, np.ndarray]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from revmd_app.archive import read_arrays
+from revmd_app.archive import read_arrays, write_arrays
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import State
 from revmd_app.engine.simulate import Tape, advance, change_settings, rewind, tape_capacity
@@ -175,7 +174,7 @@ def save_restart(path, run: Recorder) -> None:
     }
     for k, controls in enumerate(run.controls):
         arrays |= _named_leaves(f"potential {k}", controls.potential)
-    _write_atomically(Path(path), arrays)
+    write_arrays(Path(path), arrays)
 
 
 def load_restart(path, system: System, potentials) -> Recorder:
@@ -246,19 +245,6 @@ def _form(part) -> str:
 def _named_leaves(prefix: str, tree) -> dict[str, np.ndarray]:
     paths, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {prefix + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in paths}
-
-
-def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class _Fields:

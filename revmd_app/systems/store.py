@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from importlib import resources
 from pathlib import Path
@@ -18,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import platformdirs
 
-from revmd_app.archive import read_arrays
+from revmd_app.archive import read_arrays, write_arrays
 from revmd_app.engine.lattice import State
 from revmd_app.systems.case import Case
 
@@ -75,19 +73,11 @@ def read(path: Path, case: Case) -> State:
 
 
 def save(case: Case, folder: Path) -> Path:
-    """Write a case's state: to a temporary file first, so that a reader never sees half of it."""
+    """Write a case's state; a reader never sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name(case.recipe)
     lattice, velocity = pack(case.state)
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, lattice=lattice, velocity=velocity, recipe=np.array(_text(case.recipe)))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_arrays(path, {"lattice": lattice, "velocity": velocity, "recipe": np.array(_text(case.recipe))}, True)
     return path
 
 

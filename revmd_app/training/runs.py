@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from revmd_app.archive import read_arrays
+from revmd_app.archive import read_arrays, write_arrays
 from revmd_app.engine.lattice import State
 from revmd_app.files import write_whole
 from revmd_app.training.configuration import Configuration, from_toml, to_toml
@@ -140,7 +140,9 @@ class Run:
             or progress.epoch >= self.configuration.optimiser.epochs
         ):
             (self.folder / "curves").mkdir(exist_ok=True)
-            write_whole(_curves_path(self.folder, record.epoch), _packed({"r": record.grid, **record.curves}))
+            curves = {"r": record.grid, **record.curves}
+            small = {name: np.asarray(values, np.float32) for name, values in curves.items()}
+            write_arrays(_curves_path(self.folder, record.epoch), small, compressed=True)
         _write_checkpoint(self.folder / CHECKPOINT, progress, self.configuration)
 
     def _forget_beyond(self, epoch: int) -> None:
@@ -232,12 +234,6 @@ def _curves_path(folder: Path, epoch: int) -> Path:
     return folder / "curves" / f"epoch-{epoch:05d}.npz"
 
 
-def _packed(arrays: dict[str, np.ndarray]) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **{name: np.asarray(a, np.float32) for name, a in arrays.items()})
-    return stream.getvalue()
-
-
 def _write_checkpoint(path: Path, progress: Progress, run: Configuration) -> None:
     header = {
         "format": FORMAT,
@@ -251,9 +247,7 @@ def _write_checkpoint(path: Path, progress: Progress, run: Configuration) -> Non
     for i, begin in enumerate(progress.starts):
         arrays[f"box {i}"] = np.asarray(begin.box)
         arrays |= {f"{name} {i}": np.asarray(getattr(begin.state, name)) for name in STATE}
-    stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)
-    write_whole(path, stream.getvalue())
+    write_arrays(path, arrays)
 
 
 def _read_checkpoint(path: Path, training: Training) -> Progress:
