@@ -15,6 +15,7 @@ from revmd_app.labs.diffuse_model import SI, DiffuseModel, Work
 from revmd_app.labs.diffuse_plots import StudyPlots, TrainPlots
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.export import export_menu
+from revmd_app.labs.widgets.fields import NumberField
 from revmd_app.labs.widgets.plots import MUTED, soon
 
 SMALL: dict[str, Any] = {"description": None, "margin": (0, 4), "stylesheets": [look.WIDGET_CSS]}
@@ -57,6 +58,10 @@ class WorkPanel(pn.viewable.Viewer):
         """Further buttons."""
         return []
 
+    def complaints(self) -> list[pn.viewable.Viewable]:
+        """What is said of settings that cannot be."""
+        return []
+
     @abc.abstractmethod
     def refresh(self) -> None:
         """Draw the results as they are now."""
@@ -68,8 +73,9 @@ class WorkPanel(pn.viewable.Viewer):
         panes = [pn.Column(plot.pane, sizing_mode="stretch_both", margin=0, styles=SHRINKS) for plot in self.shown()]
         plots = pn.Row(*panes, sizing_mode="stretch_both", margin=0, styles=SHRINKS)
         return pn.Column(
-            head, self.status, self.bar, plots, self.words, sizing_mode="stretch_both", margin=0, styles=SHRINKS
-        )
+            head, *self.complaints(), self.status, self.bar, plots, self.words,
+            sizing_mode="stretch_both", margin=0, styles=SHRINKS,
+        )  # fmt: skip
 
     def shown(self) -> list[Any]:
         """The plots, from left to right."""
@@ -113,16 +119,17 @@ class TrainPanel(WorkPanel):
     def make(self) -> None:
         model = self.model
         self.plots = TrainPlots(model)
-        self.target = pn.widgets.FloatInput.from_param(
-            model.param.target, name="Target (10⁻⁹ m²/s)", step=0.1, width=124, **SMALL
-        )
+        self.target = NumberField(model, "target", "Target (10⁻⁹ m²/s)", step=0.1, width=124, **SMALL)
         self.epochs = pn.widgets.Select.from_param(model.param.epochs, width=68, **SMALL)
         self.by = pn.widgets.Select.from_param(model.param.estimator, width=106, **SMALL)
         self.use = look.button("Use in the box", width=106, align="end", disabled=True)
         self.use.on_click(lambda _: model.use_trained())
 
     def settings(self):
-        return [self.target, self.epochs, self.by]
+        return [self.target.widget, self.epochs, self.by]
+
+    def complaints(self):
+        return [self.target.complaint]
 
     def more(self):
         return [self.use]

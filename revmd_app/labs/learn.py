@@ -14,6 +14,7 @@ from revmd_app.labs.learn_quantities import ESTIMATORS
 from revmd_app.labs.learn_replay_view import ReplayView
 from revmd_app.labs.learn_views import GAP, SHRINKS, SurfaceView, TrainingView
 from revmd_app.labs.widgets import look
+from revmd_app.labs.widgets.fields import NumberField
 from revmd_app.labs.widgets.plots import MUTED, VERMILLION
 
 BAR_CSS = f"""
@@ -61,14 +62,14 @@ class LearnLab(Lab):
             "stylesheets": [look.WIDGET_CSS],
         }
         select = lambda name: pn.widgets.Select.from_param(model.param[name], **common)
-        whole = lambda name: pn.widgets.IntInput.from_param(model.param[name], **common)
-        weight = lambda name: pn.widgets.FloatInput.from_param(
-            model.param[name], **{**common, "step": 0.5, "format": "0.[00]"}
-        )
+        number = lambda name: NumberField(model, name, step=1, **common)
+        called = lambda name: f"the weight of {model.param[name].label}"
+        weight = lambda name: NumberField(model, name, words=called(name), step=0.5, **common)
         chosen = ("form", "molecules", "truncate", "replicas", "rate")
         self.choices: dict[str, Any] = {name: select(name) for name in chosen}
-        self.choices |= {name: whole(name) for name in ("epochs", "seed")}
-        self.choices |= {name: weight(name) for name in TARGETS}
+        self.numbers = {name: number(name) for name in ("epochs", "seed")}
+        self.numbers |= {name: weight(name) for name in TARGETS}
+        self.choices |= {name: field.widget for name, field in self.numbers.items()}
         self.choices["estimators"] = pn.widgets.CheckBoxGroup.from_param(
             model.param.estimators,
             options={words: name for name, words in ESTIMATORS.items()},
@@ -83,7 +84,9 @@ class LearnLab(Lab):
 
     def _arrange(self) -> pn.viewable.Viewable:
         c = self.choices
-        row = lambda *names: pn.Row(*(c[name] for name in names), margin=0, sizing_mode="stretch_width")
+        wide: dict = {"margin": 0, "sizing_mode": "stretch_width"}
+        complaints = lambda names: [self.numbers[name].complaint for name in names if name in self.numbers]
+        row = lambda *names: pn.Column(pn.Row(*(c[name] for name in names), **wide), *complaints(names), **wide)
         formula = "loss = Σ weight · ⟨((simulated − measured) / uncertainty)²⟩; 0 leaves a target out."
         self.side = look.card(
             look.heading("Force field of water"),
