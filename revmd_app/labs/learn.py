@@ -167,7 +167,10 @@ class LearnLab(Lab):
         alive = self.job is not None and self.job.running and model.began is not None
         if not alive or model.stale:
             if model.trained:
-                model.refuse_surface("the settings have changed, or the training has ended: press Reset, then compute.")
+                model.refuse_surface(
+                    "the settings have changed since the training, or it has ended: press Reset under Training, then "
+                    "compute."
+                )
                 return
             self._run(model.preview())
         if model.began is not None:

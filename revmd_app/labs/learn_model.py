@@ -25,6 +25,8 @@ VIEWS = ("training", "surface", "replay")
 HALVES = {"± 2 %": 0.02, "± 5 %": 0.05, "± 10 %": 0.10, "± 20 %": 0.20, "± 30 %": 0.30}
 """How far a loss surface reaches to either side of the start."""
 GRIDS = {"4 × 4": 4, "5 × 5": 5, "6 × 6": 6, "8 × 8": 8}
+SURFACE = ("across", "across_half", "upwards", "upwards_half", "grid")
+"""The settings of a loss surface."""
 WORKER = "revmd_app.labs.learn_worker:train"
 
 Weight = lambda label, usual: param.Number(
@@ -50,11 +52,7 @@ class LearnModel(LabModel):
         "rate",
         "epochs",
         "seed",
-        "across",
-        "across_half",
-        "upwards",
-        "upwards_half",
-        "grid",
+        *SURFACE,
     )
 
     view = param.Selector(default="training", objects=list(VIEWS), label="View")
@@ -277,12 +275,28 @@ class LearnModel(LabModel):
             self._range(getattr(self, name), HALVES[getattr(self, f"{name}_half")], n) for name in ("across", "upwards")
         )
         plan = {"number": self._surfaces, "x": x, "y": y, "points": [], "total": n * n, "fault": ""}
+        plan["chosen"] = self._chosen_for_surface()
         self.param.update(surface=plan, surface_state="running")
         return True
+
+    def _chosen_for_surface(self) -> tuple:
+        return tuple(getattr(self, name) for name in SURFACE)
+
+    @property
+    def surface_is_other(self) -> bool:
+        """Whether what is shown was computed for another choice than the present one."""
+        return "chosen" in self.surface and self.surface["chosen"] != self._chosen_for_surface()
 
     def refuse_surface(self, words: str) -> None:
         """Say why there is no surface; one that was computed stays."""
         self.param.update(surface={**self.surface, "fault": as_sentence(ValueError(words))}, surface_state="failed")
+
+    @param.depends(*SURFACE, watch=True)
+    def _answer_refusal(self) -> None:
+        """Another choice: what was said of the last one no longer holds."""
+        if self.surface_state == "failed":
+            points, total = len(self.surface.get("points", [])), self.surface.get("total", 0)
+            self.surface_state = "idle" if not points else "done" if points >= total else "cancelled"
 
     def _range(self, label: str, half: float, n: int) -> tuple[str, list[float]]:
         """(the parameter's name, n values about its start)."""

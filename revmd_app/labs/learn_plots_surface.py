@@ -28,7 +28,7 @@ SHADES = ((250, 251, 252), (200, 214, 226), (133, 154, 175), (63, 83, 107))
 """From a low loss to a high one: pale enough below for the paths to be seen on it."""
 LEVELS = 8
 AT = ("at", "@x{0.[00000]}, @y{0.[00000]}")
-CELLS = ("x", "y", "wide", "high", "loss", "error")
+CELLS = ("x", "y", "wide", "high", "loss", "error", "what")
 
 
 def palette(n: int = 128) -> list[str]:
@@ -58,23 +58,25 @@ class SurfaceMap:
         says = [("loss", "@loss{0.[000]}"), ("standard error", "@error{0.[000]}"), AT]
         plot.add_tools(HoverTool(renderers=[squares], tooltips=says))
         self._contours()
-        bar = ColorBar(
+        self.bar = ColorBar(
+            visible=False,  # until there is a loss to be read off
             color_mapper=self.mapper, title="loss", width=12, padding=2, ticker=LogTicker(desired_num_ticks=5),
             formatter=NumeralTickFormatter(format="0.[00]"), title_text_font=FONT, major_label_text_font=FONT,
             title_text_font_style="normal", major_label_text_color=MUTED, bar_line_color=None,
         )  # fmt: skip
-        plot.add_layout(bar, "right")
+        plot.add_layout(self.bar, "right")
         self.ways: dict[str, ColumnDataSource] = {}
         self._way("first", BLUE, "solid")
         self._way("second", VERMILLION, "dashed")
         self.places = {
             "start": self._place("start", "circle", "white", INK),
-            **{how: self._place(words, "diamond", c, INK) for (how, words), c in zip(
+            **{how: self._place(words, "diamond", c, c) for (how, words), c in zip(
                 PUBLISHED.items(), (BLUE, VERMILLION), strict=True)},
         }  # fmt: skip
         plot.add_layout(plot.legend[0], "above")
         dress_legend(plot, "top_left")
         plot.legend[0].update(orientation="horizontal", spacing=12, padding=0, background_fill_alpha=0.0)
+        plot.legend[0].update(glyph_width=22, glyph_height=18)  # room for a diamond's colour
         self.pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both")
 
     def _contours(self) -> None:
@@ -86,7 +88,7 @@ class SurfaceMap:
         self.contours.set_data(flat)
 
     def _way(self, name: str, colour: str, dash: str) -> None:
-        self.ways[name] = source = ColumnDataSource({"x": [], "y": [], "epoch": []}, name=f"way {name}")
+        self.ways[name] = source = ColumnDataSource({"x": [], "y": [], "epoch": [], "what": []}, name=f"way {name}")
         plot = self.figure
         plot.line("x", "y", source=source, line_color="white", line_width=5, line_alpha=0.85)
         plot.line("x", "y", source=source, line_color=colour, line_width=2.5, line_dash=dash, legend_label=name)
@@ -96,7 +98,7 @@ class SurfaceMap:
         setattr(self, f"_{name}", plot.legend[0].items[-1])
 
     def _place(self, words: str, marker: str, fill: str, edge: str) -> ColumnDataSource:
-        source = ColumnDataSource({"x": [], "y": []}, name=f"place {words}")
+        source = ColumnDataSource({"x": [], "y": [], "what": []}, name=f"place {words}")
         self.figure.scatter(
             "x", "y", source=source, marker=marker, size=12, fill_color=fill, line_color=edge, line_width=1.5,
             legend_label=words,
@@ -114,18 +116,26 @@ class SurfaceMap:
             item = getattr(self, f"_{slot}")
             item.update(label={"value": name or slot}, visible=bool(records))
             at = lambda quantity, records=records: [r["parameters"][quantity.name] for r in records]
-            self.ways[slot].data = {"x": at(x), "y": at(y), "epoch": [r["epoch"] for r in records]}
-        self.places["start"].data = {"x": [x.start], "y": [y.start]}
-        for how in PUBLISHED:
-            known = how in x.published
-            self.places[how].data = {"x": [x.published[how]] if known else [], "y": [y.published[how]] if known else []}
+            epochs = [r["epoch"] for r in records]
+            self.ways[slot].data = {"x": at(x), "y": at(y), "epoch": epochs, "what": [name] * len(epochs)}
+        self.places["start"].data = {"x": [x.start], "y": [y.start], "what": ["start"]}
+        for how, words in PUBLISHED.items():
+            known = [(x.published[how], y.published[how])] if how in x.published else []
+            known = [point for point in known if self._holds(*point)]
+            xs, ys = ([point[axis] for point in known] for axis in (0, 1))
+            self.places[how].data = {"x": xs, "y": ys, "what": [words] * len(known)}
         for item in self.figure.legend[0].items[-len(PUBLISHED) :]:
             item.visible = bool(len(item.renderers[0].data_source.data["x"]))
         push(self.pane)
 
+    def _holds(self, x: float, y: float) -> bool:
+        """Whether a point is on the map."""
+        return all(r.start <= value <= r.end for r, value in ((self.x_range, x), (self.y_range, y)))
+
     def _show_points(self, surface: dict[str, Any]) -> None:
         if "x" not in surface:
             self.cells.data = {c: [] for c in CELLS}
+            self.bar.visible = False
             self._set_contours(None)
             return
         (_, xs), (_, ys) = surface["x"], surface["y"]
@@ -138,11 +148,13 @@ class SurfaceMap:
             "high": [high] * len(points),
             "loss": [p[2] for p in points],
             "error": [p[3] for p in points],
+            "what": ["loss"] * len(points),
         }
         for axis, values, step in ((self.x_range, xs, wide), (self.y_range, ys, high)):
             low, top = min(values) - step / 2, max(values) + step / 2
             axis.update(start=low, end=top, reset_start=low, reset_end=top)
         losses = [p[2] for p in points if p[2] > 0]
+        self.bar.visible = bool(losses)
         if losses:
             self.mapper.update(low=min(losses), high=max(max(losses), 1.01 * min(losses)))
         self._set_contours(grid_of(surface))

@@ -9,7 +9,7 @@ from typing import Any
 
 import panel as pn
 
-from revmd_app.labs.learn_model import LearnModel, time_left
+from revmd_app.labs.learn_model import SURFACE, LearnModel, time_left
 from revmd_app.labs.learn_plots import (
     MEASURES,
     PAIRS,
@@ -197,7 +197,7 @@ class SurfaceView(pn.viewable.Viewer):
             styles=GAP,
         )
         model.param.watch(lambda *_: soon(self.draw), ["surface", "tracks", "across", "upwards", "form"])
-        model.param.watch(lambda *_: self.tell(), ["surface", "surface_state", "stale", "message"])
+        model.param.watch(lambda *_: self.tell(), ["surface", "surface_state", "stale", "message", *SURFACE])
         self.draw()
         self.tell()
 
@@ -233,9 +233,12 @@ def surface_words(model: LearnModel, done: int, total: int) -> str:
         return look.alert(model.surface.get("fault", ""))
     if state == "running":
         words = f"{done} of {total} points{time_left(model.surface.get('seconds'), total - done)}"
-        return look.alert(words if done else f"{model.message} The surface comes next.".strip(), "busy")
-    if model.stale and done:
-        return look.alert("The settings have changed: compute it again.")
+        if not done:
+            before = f"{model.message} " if model.state in ("preview", "running") else ""
+            words = f"{before}The surface comes next: its first point takes longest."
+        return look.alert(words, "busy")
+    if done and (model.stale or model.surface_is_other):
+        return look.alert("The settings have changed since this surface: compute it again.")
     if state == "done":
         return look.alert(f"All {total} points.", "done")
     if state == "cancelled":

@@ -156,9 +156,16 @@ def test_a_surface_is_asked_for_about_the_start_and_follows_its_number(model):
     all_points = [(i, j, 1.0, 0.1) for j in range(5) for i in range(5)]
     model.take({"surface": {"number": number, "points": all_points, "seconds": 1.0}})
     assert model.surface_state == "done"
+    assert not model.surface_is_other
+    chosen = model.upwards
     model.upwards = model.across
+    assert model.surface_is_other  # what is shown was computed for the choice before
     assert not model.begin_surface()
     assert model.surface["fault"] == "Choose two different parameters."
+    assert model.surface_state == "failed"
+    model.upwards = chosen
+    assert model.surface_state == "done"
+    assert not model.surface_is_other
 
 
 def test_every_form_has_its_parameters_and_published_values_where_there_are_any():
