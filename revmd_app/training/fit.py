@@ -157,7 +157,6 @@ class Training:
             raise Refusal(reason)
         self._optimiser = _optimiser(run)
         self._program = jax.jit(self._sample)
-        self._warm = False
 
     def begin(self) -> Progress:
         """The progress before the first epoch: start parameters, and the prepared liquid for every replica."""
@@ -184,13 +183,8 @@ class Training:
         potential = self.potential(progress.scaled)
         replicas = range(self.configuration.run.replicas)
         run = lambda replica: self._replica(potential, progress, replica)
-        if self._warm:
-            with ThreadPoolExecutor(max_workers=min(len(replicas), REPLICAS_AT_ONCE)) as pool:
-                done = list(pool.map(run, replicas))
-        else:  # the first one compiles for all
-            done = [run(replica) for replica in replicas]
-            self._warm = True
-        ends, samples = zip(*done, strict=True)
+        with ThreadPoolExecutor(max_workers=min(len(replicas), REPLICAS_AT_ONCE)) as pool:
+            ends, samples = zip(*pool.map(run, replicas), strict=True)
         record = self._record(progress, ends, samples)
         clamp = self.configuration.gradient.clamp
         on_scaled = np.clip(np.where(self.trained, record.gradient * self.scale, 0.0), -clamp, clamp)
