@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from revmd_app import processor
+from revmd_app.checks import check_number
 from revmd_app.data import load_water_rdf
 from revmd_app.engine.simulate import SimulationError
 from revmd_app.files import write_whole
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """`revmd evaluate`: run what is missing, print the table. Returns the exit status."""
     options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     fields = {field.name: field for field in map(chosen_field, options.fields)}
-    protocol = known_protocol(options.protocol)
+    protocol = chosen_protocol(options.protocol, options.cutoff)
     for name, value in {"--runs": options.runs, "--threads": options.threads}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}.")
@@ -71,6 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         plot(evaluations, options.plot)
     return 0
+
+
+def chosen_protocol(name: str, cutoff: float | None) -> Protocol:
+    """The protocol of that name, with another cutoff (nm) where one is given. Raises `ValueError` when it cannot be."""
+    protocol = known_protocol(name)
+    if cutoff is None:
+        return protocol
+    check_number("--cutoff", cutoff, "nm", above=0.0)
+    return protocol._replace(name=f"{protocol.name}, cutoff {cutoff:g} nm", cutoff=cutoff)
 
 
 def chosen_field(name: str) -> ForceField:
@@ -108,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("fields", nargs="+", metavar="FIELD", help="names of force fields, or directories of runs")
     parser.add_argument("--protocol", default="laptop", help=f"{' or '.join(PROTOCOLS)} (default: laptop)")
+    parser.add_argument("--cutoff", type=float, metavar="NM", help="in place of the protocol's, for a denser liquid")
     parser.add_argument("--runs", type=int, default=5, help="independent runs of each (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first run; the next has the next one")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="runs that go at a time")

@@ -192,3 +192,11 @@ def test_numbers_with_errors():
     assert command.with_error(Property(46.789, 0.0456)) == "46.789 ± 0.046"
     assert command.with_error(Property(46.789, float("nan"))) == "46.79"
     assert command.readable_time(75) == "1 min 15 s"
+
+
+def test_another_cutoff_is_another_protocol():
+    protocol = command.chosen_protocol("laptop", 0.84)
+    assert protocol == PROTOCOLS["laptop"]._replace(name="laptop, cutoff 0.84 nm", cutoff=0.84)
+    assert command.chosen_protocol("paper", None) == PROTOCOLS["paper"]
+    with pytest.raises(ValueError, match="--cutoff"):
+        command.chosen_protocol("laptop", -1.0)
