@@ -16,17 +16,7 @@ from revmd_app.labs.gradients_studies_model import RUN, SAME_RUN, SPECS
 from revmd_app.labs.gradients_views import SHRINKS, VIEWS, StudyView
 from revmd_app.labs.knobs import Knob
 from revmd_app.labs.widgets import look
-from revmd_app.labs.widgets.plots import VERMILLION
 
-BAR_CSS = f"""
-:host {{ font-family: {look.FONT}; }}
-.bk-btn-group {{ display: flex; gap: 2px; }}
-.bk-btn {{ flex: 1 1 auto; font-size: 13px; padding: 6px 10px; border: none !important; background: transparent;
-  border-radius: 6px !important; color: {look.INK}; box-shadow: none !important; }}
-.bk-btn:hover {{ background: #e3ebf2; }}
-.bk-btn.bk-active {{ background: {look.ACCENT} !important; color: white !important; font-weight: 600; }}
-.bk-btn:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
-"""
 CHOSEN = ("liquid", "loss", "own", "parameter", "n_steps", "sample_every", "replicas", "truncate")
 
 
@@ -57,14 +47,8 @@ class GradientsLab(Lab):
 
     def _make_widgets(self) -> None:
         model = self.model
-        common: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (1, 8, 3, 8),
-            "stylesheets": [look.WIDGET_CSS],
-        }
         make = lambda name: pn.widgets.TextInput if name == "own" else pn.widgets.Select
-        self.choices = {name: make(name).from_param(model.param[name], **common) for name in CHOSEN}
+        self.choices = {name: make(name).from_param(model.param[name], **look.FIELD) for name in CHOSEN}
         self.formula = look.text("", margin=(0, 10, 4, 10), styles={"font-size": "12px"})
         self.knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.others = pn.Column(margin=0, sizing_mode="stretch_width")
@@ -75,7 +59,7 @@ class GradientsLab(Lab):
             options={spec.title: key for key, spec in SPECS.items()},
             sizing_mode="stretch_width",
             margin=0,
-            stylesheets=[BAR_CSS],
+            stylesheets=[look.BAR_CSS],
         )
         self.stage = pn.Column(sizing_mode="stretch_both", margin=0, styles=SHRINKS)
         self.run_note = look.text("", margin=(0, 10, 2, 10), styles={"font-size": "11.5px", "color": look.MUTED})

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import param
@@ -26,6 +27,17 @@ class LabModel(param.Parameterized):
     """
 
     shared: ClassVar[tuple[str, ...]] = ()
+    _quiet = False  # while several parameters change as one, none derives another
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Change several parameters as one: who listens hears of them at the end; none derives another meanwhile."""
+        outer, self._quiet = self._quiet, True
+        try:
+            with param.parameterized.batch_call_watchers(self):
+                yield
+        finally:
+            self._quiet = outer
 
     def configuration(self) -> dict[str, Any]:
         """What differs from a new model in which the settings named before it have been made. JSON-able."""

@@ -23,7 +23,6 @@ from revmd_app.labs.widgets.plots import LivePlot
 TASK = "revmd_app.labs.rewind_worker:run"
 SLOW = 4
 """Plots are redrawn every so many frames, and always when time stands still."""
-OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
 CLOCKS_CSS = (
     "display:flex;justify-content:space-around;text-align:center;font-variant-numeric:tabular-nums;line-height:1.25"
 )
@@ -53,7 +52,7 @@ class RewindLab(Lab):
         self.controls = Controls(model, self._refuse)
         self._make_buttons()
         self._make_time()
-        self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
+        self.status = look.text("", margin=0, visible=False, styles=look.OVERLAY)
         self.clocks = look.text("", margin=(0, 4), sizing_mode="stretch_width")
         self._layout = self._arrange()
         model.param.watch(lambda *_: self._send(), [*WISHES, "goal", "moving", "system", "length", "seed", "file_id"])

@@ -19,22 +19,16 @@ class Controls(pn.viewable.Viewer):
     def __init__(self, model: RewindModel, refuse):
         super().__init__()
         self.model, self._refuse = model, refuse
-        common: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (1, 8, 3, 8),
-            "stylesheets": [look.WIDGET_CSS],
-        }
         self.sliders: dict[str, Slider] = {}
         self._box = pn.Column(margin=0, sizing_mode="stretch_width")
-        self.system = pn.widgets.Select.from_param(model.param.system, **common)
+        self.system = pn.widgets.Select.from_param(model.param.system, **look.FIELD)
         self.length = pn.widgets.Select.from_param(
             model.param.length,
-            **{**common, "options": {f"{n:,}".replace(",", " "): n for n in model.param.length.objects}},
+            **{**look.FIELD, "options": {f"{n:,}".replace(",", " "): n for n in model.param.length.objects}},
         )
-        self.speed = pn.widgets.Select.from_param(model.param.speed, **common)
-        self.view = pn.widgets.Select.from_param(model.param.view, **common)
-        small = {**common, "margin": (1, 3, 3, 3)}
+        self.speed = pn.widgets.Select.from_param(model.param.speed, **look.FIELD)
+        self.view = pn.widgets.Select.from_param(model.param.view, **look.FIELD)
+        small = {**look.FIELD, "margin": (1, 3, 3, 3)}
         self.bit = [
             pn.widgets.IntInput.from_param(model.param.flip_atom, **small),
             pn.widgets.Select.from_param(model.param.flip_component, **small),

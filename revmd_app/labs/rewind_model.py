@@ -69,7 +69,6 @@ class RewindModel(LabModel):
 
     def __init__(self, **params):
         super().__init__(**params)
-        self._quiet = False
         self.restarts, self.touched, self.route_id = 1, 0, 0
         self.route: list[dict[str, Any]] = []
         self.fast = True
@@ -112,11 +111,8 @@ class RewindModel(LabModel):
     def _show_controls(self, values: dict[str, float]) -> None:
         """Let the controls show what is in force, without a change being made of it."""
         known = {**values, "time_step": 1000 * values["dt"]}
-        outer, self._quiet = self._quiet, True
-        try:
+        with self._together():
             self.param.update({name: float(f"{known[name]:.12g}") for name in CONTROLS})
-        finally:
-            self._quiet = outer
 
     @param.depends(*CONTROLS, watch=True)
     def _touch(self) -> None:
@@ -234,12 +230,9 @@ class RewindModel(LabModel):
 
     def opened(self, told: dict[str, Any]) -> None:
         """The child has taken up a file: show its system, and let all clocks come forward to its step."""
-        outer, self._quiet = self._quiet, True
-        try:
+        with self._together():
             self.system = told["system"]
             self.length = next((n for n in LENGTHS if n >= told["step"]), LENGTHS[-1])
-        finally:
-            self._quiet = outer
         self.file = None
         self.seek(told["step"])
 

@@ -22,8 +22,6 @@ from revmd_app.labs.widgets.viewer import AtomsView
 
 SLOW = 5
 """Numbers, time series and g(r) are redrawn every so many frames."""
-OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
-"""Messages lie over the atoms, so that nothing moves when they come and go."""
 ARGON_SIGMA = 0.34
 """nm. The atoms of a system in reduced units are drawn as argon's."""
 WATCHED = ["potential", "temperature", "friction", "time_step", "steps_per_picture", "memory", "running"]
@@ -47,7 +45,7 @@ class TuneLab(Lab):
         self.curves, self.structure, self.meters = Curves(model), Structure(model, self.chosen), Meters(model)
         self.link = AtomLink(self.chosen, self.atoms, self.structure)
         self._make_buttons()
-        self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
+        self.status = look.text("", margin=0, visible=False, styles=look.OVERLAY)
         self.about = pn.Row(sizing_mode="stretch_width", margin=0)
         self._new_liquid()
         self._layout = self._arrange()
@@ -61,12 +59,7 @@ class TuneLab(Lab):
 
     def _make_buttons(self) -> None:
         model = self.model
-        small: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (0, 4),
-            "stylesheets": [look.WIDGET_CSS],
-        }
+        small: dict = {**look.FIELD, "margin": (0, 4)}
         self.run = look.button("Pause", button_type="primary", width=84)
         self.step = look.button("Step", width=64)
         self.reset = look.button("Reset", width=68)

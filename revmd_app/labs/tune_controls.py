@@ -25,17 +25,11 @@ class Controls(pn.viewable.Viewer):
         self.model = model
         self._sliders: dict[str, Slider] = {}  # of knobs, by key
         self._followers: dict[str, Slider] = {}  # of the model's numbers, by name
-        common: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (1, 8, 3, 8),
-            "stylesheets": [look.WIDGET_CSS],
-        }
-        self.liquid = pn.widgets.Select.from_param(model.param.liquid, **common)
-        self.form = pn.widgets.Select.from_param(model.param.form, **common)
-        self.formula = pn.widgets.TextInput.from_param(model.param.formula, **common)
+        self.liquid = pn.widgets.Select.from_param(model.param.liquid, **look.FIELD)
+        self.form = pn.widgets.Select.from_param(model.param.form, **look.FIELD)
+        self.formula = pn.widgets.TextInput.from_param(model.param.formula, **look.FIELD)
         self.formula_help = look.text(FORMULA_HELP, styles={"font-size": "11.5px"}, margin=(0, 8, 4, 8))
-        self.truncation = pn.widgets.Select.from_param(model.param.truncation, **common)
+        self.truncation = pn.widgets.Select.from_param(model.param.truncation, **look.FIELD)
         self.pair_knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.other_knobs = pn.Column(margin=0, sizing_mode="stretch_width")
         self.other = look.fold("Charge, bond and angle", self.other_knobs)
@@ -45,7 +39,7 @@ class Controls(pn.viewable.Viewer):
         model.param.watch(self._new_dynamics, "case")
         model.param.watch(self._formula_shown, "form")
         model.param.watch(self._follow, ["values", *FOLLOWED])
-        self.memory = pn.widgets.Select.from_param(model.param.memory, **common)
+        self.memory = pn.widgets.Select.from_param(model.param.memory, **look.FIELD)
         self.restart = look.button("Restart", width=84, align="end")
         self.restart.on_click(lambda _: model.forget())
         self._new_dynamics()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -106,7 +105,6 @@ class TuneModel(LabModel):
         self.frame: dict[str, Any] | None = None
         self._history: deque = deque(maxlen=HISTORY)
         self.old_rdf: dict[str, np.ndarray] | None = None
-        self._quiet = False
         self._last_change = 0.0
         self._accepted = (self.form, self.formula)
         self._choose_liquid()
@@ -150,16 +148,6 @@ class TuneModel(LabModel):
     def pair(self):
         """The pair form in use."""
         return knobs.pair_term(self.potential)
-
-    @contextmanager
-    def _together(self):
-        """Change several parameters as one: who listens hears of them at the end; none derives another meanwhile."""
-        outer, self._quiet = self._quiet, True
-        try:
-            with param.parameterized.batch_call_watchers(self):
-                yield
-        finally:
-            self._quiet = outer
 
     @param.depends("liquid", watch=True)
     def _choose_liquid(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Any
 
@@ -11,11 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import Snapshot, to_snapshot
-from revmd_app.engine.simulate import SimulationError, advance, change_settings
+from revmd_app.engine.simulate import SimulationError, change_settings
 from revmd_app.labs import knobs
-from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.live import LiveSimulation
 from revmd_app.labs.widgets import memory
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.observables.structure import bin_centres, rdf_histogram
@@ -33,35 +31,21 @@ RECENT = 64
 
 def run(link: Link, request: dict[str, Any]) -> None:
     """Simulate until the page ends us. Posts "busy" (a text), "frame" (a dict) and "exploded" (a sentence)."""
-    simulation = Simulation(link)
-    simulation.follow(request)
-    simulation.show()
-    while True:
-        began = time.monotonic()
-        simulation.follow(link.controls(wait=0.0 if simulation.moving else 0.25))
-        if simulation.moving:
-            simulation.picture()
-            time.sleep(max(0.0, 1 / PICTURES_PER_SECOND - (time.monotonic() - began)))
+    Simulation(link).serve(request, PICTURES_PER_SECOND)
 
 
-class Simulation:
+class Simulation(LiveSimulation):
     """One liquid under the page's controls."""
 
     def __init__(self, link: Link):
-        self.link = link
-        self.asked: dict[str, Any] = {}
-        self.settings: Settings | None = None
-        self.exploded = False
+        super().__init__(link)
         self.single = 0
-        self.known: set = set()
 
     @property
     def moving(self) -> bool:
-        """Whether there is a step to make."""
         return not self.exploded and (self.asked["running"] or self.single > 0)
 
     def follow(self, asked: dict[str, Any] | None) -> None:
-        """Take over new controls; None when there are none."""
         if asked is None:
             return
         before, self.asked = self.asked, asked
@@ -100,15 +84,13 @@ class Simulation:
         self.settings = settings
 
     def picture(self) -> None:
-        """Some steps, then a frame; an explosion keeps the last good state and waits for a reset."""
         self.single = max(0, self.single - 1)
         compiled = self._warn_of_compilation()
         steps = self.asked["steps"]
         try:
-            state, _, report = advance(self.case.system, self.potential, self.settings, self.state, self.key, steps)
-            report.check()
+            state = self.stepped(self.state, steps)
         except SimulationError as error:
-            self._explode(as_sentence(error))
+            self.explode(error)
             return
         self.time += steps * self.asked["dt"]
         self.show(state)
@@ -131,17 +113,13 @@ class Simulation:
         self.known.clear()
         jax.clear_caches()
 
-    def _explode(self, why: str) -> None:
-        self.exploded = True
-        self.link.post("exploded", why)
-
     def show(self, state=None) -> None:
         """Measure a state (by default the current one) and post it as a frame, unless it is not finite."""
         state = self.state if state is None else state
         snapshot = to_snapshot(self.case.system, state, self.settings, self.potential)
         seen = jax.tree.map(np.asarray, measure(snapshot, self.pairs, self.r_max))
         if not np.isfinite(seen["row"]).all():
-            self._explode("The simulation exploded: an energy is no longer finite.")
+            self.explode("The simulation exploded: an energy is no longer finite.")
             return
         self.state = state
         self.n += 1

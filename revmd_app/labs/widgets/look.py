@@ -45,6 +45,25 @@ select.bk-input, input.bk-input {{ font-size: 13px; height: 30px; padding: 3px 8
 .noUi-handle {{ border-color: {BLUE} !important; }}
 .noUi-handle:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 2px; }}
 """
+FIELD: dict[str, Any] = {
+    "description": None,
+    "sizing_mode": "stretch_width",
+    "margin": (1, 8, 3, 8),
+    "stylesheets": [WIDGET_CSS],
+}
+"""Options of a field in a column of settings."""
+OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
+"""Styles of a message that lies over the atoms, so that nothing moves when it comes and goes."""
+BAR_CSS = f"""
+:host {{ font-family: {FONT}; }}
+.bk-btn-group {{ display: flex; gap: 2px; }}
+.bk-btn {{ flex: 1 1 auto; font-size: 13px; padding: 6px 10px; border: none !important; background: transparent;
+  border-radius: 6px !important; color: {INK}; box-shadow: none !important; }}
+.bk-btn:hover {{ background: #e3ebf2; }}
+.bk-btn.bk-active {{ background: {ACCENT} !important; color: white !important; font-weight: 600; }}
+.bk-btn:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
+"""
+"""Of a row of buttons, one of which is chosen: the views of a lab."""
 SCREEN_CSS = (
     ":host { height: calc(100vh - 57px) !important; min-height: 640px; max-height: 1200px; flex: none !important; }"
 )
@@ -230,9 +249,7 @@ def _written(log: bool, digits: int, unit: str) -> CustomJSTickFormatter:
 
 def select(**options: Any) -> pn.widgets.Select:
     """A drop-down in the labs' look."""
-    return pn.widgets.Select(
-        **{"sizing_mode": "stretch_width", "margin": (1, 8, 3, 8), "stylesheets": [WIDGET_CSS], **options}
-    )
+    return pn.widgets.Select(**{**FIELD, **options})
 
 
 def button(name: str, **options: Any) -> pn.widgets.Button:
