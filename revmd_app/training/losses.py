@@ -169,34 +169,24 @@ def _rdf_term(case: Case, run: Configuration, name: str) -> Term:
     return Term(target, rdf, select=select, axis=rdf.r, absolute=loss.norm == "absolute")
 
 
-def _enthalpy_term(case: Case, run: Configuration) -> Term:
+def _number(run: Configuration, key: str, title: str, unit: str, source: str, name: str = "") -> Target:
+    """The target that the configuration has under `key`: a number."""
     loss = run.loss
-    target = Target(
-        name="enthalpy",
-        title="ΔH_vap",
-        unit="kJ/mol",
-        values=np.asarray(loss.enthalpy_target),
-        uncertainty=np.asarray(loss.enthalpy_uncertainty),
-        weight=loss.enthalpy,
-        source=HEAT,
-    )
+    value, uncertainty = (np.asarray(getattr(loss, f"{key}_{what}")) for what in ("target", "uncertainty"))
+    return Target(name or key, title, unit, value, uncertainty, getattr(loss, key), source)
+
+
+def _enthalpy_term(case: Case, run: Configuration) -> Term:
     n = run.system.molecules
     seen = _solvent_alone if run.task == "oxygen" else lambda snapshot: snapshot
+    target = _number(run, "enthalpy", "ΔH_vap", "kJ/mol", HEAT)
     return Term(target, lambda snapshot: enthalpy_of_vaporisation(seen(snapshot), run.system.temperature, n))
 
 
 def _density_term(run: Configuration) -> Term:
-    loss, system = run.loss, run.system
-    target = Target(
-        name="density_at_pressure",
-        title="density",
-        unit="g/cm³",
-        values=np.asarray(loss.density_target),
-        uncertainty=np.asarray(loss.density_uncertainty),
-        weight=loss.density,
-        source=DENSITY,
-    )
-    at = (system.molecules, system.temperature, system.pressure, loss.compressibility)
+    system = run.system
+    at = (system.molecules, system.temperature, system.pressure, run.loss.compressibility)
+    target = _number(run, "density", "density", "g/cm³", DENSITY, name="density_at_pressure")
     return Term(target, lambda snapshot: density_at_pressure(snapshot, *at))
 
 
@@ -214,7 +204,7 @@ def _diffusion_term(case: Case, run: Configuration) -> Term:
     the MSD at every lag, and that of a slope, whose weights add to zero, as none. The price is the intercept of the
     MSD, which makes D some per cent too large at lags of a few picoseconds.
     """
-    loss, schedule = run.loss, run.run
+    schedule = run.run
     interval = schedule.sample_every * run.system.dt
     frames = schedule.steps // schedule.sample_every
     first, last = max(1, round(LAGS_FROM * frames)), int(LAGS_TO * frames)
@@ -229,13 +219,5 @@ def _diffusion_term(case: Case, run: Configuration) -> Term:
         msd = mean_squared_displacement(centres, last + 1)
         return jnp.mean(msd[lags] / (6 * interval * lags))
 
-    target = Target(
-        name="diffusion",
-        title="D of O₂",
-        unit="nm²/ps",
-        values=np.asarray(loss.diffusion_target),
-        uncertainty=np.asarray(loss.diffusion_uncertainty),
-        weight=loss.diffusion,
-        source="Greener 2025: 2.0e-9 m²/s",
-    )
+    target = _number(run, "diffusion", "D of O₂", "nm²/ps", "Greener 2025: 2.0e-9 m²/s")
     return Term(target, MolecularCentres.of(case.system, GAS, equal=True), of_series)
