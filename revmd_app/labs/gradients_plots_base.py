@@ -17,11 +17,9 @@ from bokeh.models import (
     LogTickFormatter,
     Range1d,
     Span,
-    WheelZoomTool,
 )
-from bokeh.plotting import figure
 
-from revmd_app.labs.widgets.plots import BLUE, FONT, INK, MUTED, dress, dress_legend, push
+from revmd_app.labs.widgets.plots import BLUE, FONT, INK, MUTED, dress_legend, frame, push
 
 
 class Series(NamedTuple):
@@ -60,20 +58,7 @@ class StatPlot(pn.viewable.Viewer):
         super().__init__()
         self.log = log
         self.x_range, self.y_range = Range1d(0.1, 1), Range1d(0.1, 1)
-        self.figure = plot = figure(
-            x_range=self.x_range,
-            y_range=self.y_range,
-            x_axis_type="log" if "x" in log else "linear",
-            y_axis_type="log" if "y" in log else "linear",
-            toolbar_location=None,
-            tools="pan,reset",
-            sizing_mode="stretch_both",
-            min_height=min_height,
-        )
-        zoom = WheelZoomTool(modifiers="ctrl")
-        plot.add_tools(zoom)
-        plot.toolbar.active_scroll = zoom
-        dress(plot, x_label, y_label)
+        self.figure = plot = frame(self.x_range, self.y_range, x_label, y_label, log=log, min_height=min_height)
         self.series = series
         self.sources = {
             name: ColumnDataSource({c: np.zeros(0) for c in COLUMNS}, name=f"{name} {key}".strip()) for name in series

@@ -163,6 +163,28 @@ class LivePlot(pn.viewable.Viewer):
         return self.pane
 
 
+def frame(x_range, y_range, x_label: str, y_label: str, *, log: str = "", min_height: int = 120):
+    """An empty Bokeh figure in the labs' look, to be dragged, and zoomed with Ctrl and the wheel.
+
+    `log` names the logarithmic axes: "", "x", "y" or "xy".
+    """
+    plot = figure(
+        x_range=x_range,
+        y_range=y_range,
+        x_axis_type="log" if "x" in log else "linear",
+        y_axis_type="log" if "y" in log else "linear",
+        toolbar_location=None,
+        tools="pan,reset",
+        sizing_mode="stretch_both",
+        min_height=min_height,
+    )
+    zoom = WheelZoomTool(modifiers="ctrl")
+    plot.add_tools(zoom)
+    plot.toolbar.active_scroll = zoom
+    dress(plot, x_label, y_label)
+    return plot
+
+
 def soon(draw: Callable[[], None]) -> None:
     """Draw with the document locked, as writing to a Bokeh model demands.
 
