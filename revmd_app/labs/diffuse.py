@@ -86,7 +86,7 @@ class DiffuseLab(Lab):
             styles={"position": "relative", "flex": "1 1 0"},
         )
         live = pn.Row(
-            look.card(_head("Mean squared displacement of O₂", self.live.msd, "msd"), self.live.msd.pane),
+            look.card(_head("Mean squared displacement", self.live.msd, "msd"), self.live.msd.pane),
             look.card(_head("Diffusion coefficient", self.live.d, "d"), self.number, self.live.d.pane),
             min_height=230,
             **both,
@@ -98,21 +98,21 @@ class DiffuseLab(Lab):
             sizing_mode="stretch_both",
             margin=0,
         )
-        self.tabs.link(self.model, callbacks={"active": self._panel_chosen})
-        self.model.param.watch(lambda e: self.tabs.param.update(active=list(self.panels).index(e.new)), "panel")
-        menus = pn.Row(*(panel.menu() for panel in self.panels.values()), margin=0, styles=look.CARD_CORNER)
-        for key, menu in zip(self.panels, menus, strict=True):
-            menu.visible = key == self.model.panel
-        self._menus = dict(zip(self.panels, menus, strict=True))
+        self.tabs.param.watch(lambda event: self.model.param.update(panel=list(self.panels)[event.new]), "active")
+        self._menus = {key: pn.Column(panel.menu(), margin=0) for key, panel in self.panels.items()}
+        self.model.param.watch(lambda _: self._show_panel(), "panel")
+        self._show_panel()
+        menus = pn.Row(*self._menus.values(), margin=0, styles=look.CARD_CORNER)
         below = look.card(menus, self.tabs, min_height=330, styles={"position": "relative"})
-        right = pn.Column(live, below, **{**both, "styles": {"gap": "8px", "flex": "1.5 1 0", "min-width": "0"}})
+        right = pn.Column(live, below, **{**both, "styles": {"gap": "8px", "flex": "1.6 1 0", "min-width": "0"}})
         bench = pn.Row(self.controls, viewer, right, stylesheets=[look.SCREEN_CSS], **both)
         return look.page(bench, diffuse_text.about())
 
-    def _panel_chosen(self, model, event) -> None:
-        model.panel = list(self.panels)[event.new]
+    def _show_panel(self) -> None:
+        """The chosen tab, and the menu that saves its plots."""
+        self.tabs.active = list(self.panels).index(self.model.panel)
         for key, menu in self._menus.items():
-            menu.visible = key == model.panel
+            menu.visible = key == self.model.panel
 
     # ------------------------------------------------------------------------------------------------------- effects
 
@@ -206,6 +206,8 @@ class DiffuseLab(Lab):
         """D in large figures, and whether it may be believed."""
         model = self.model
         d = model.diffusion()
+        if model.stale and not model.running:
+            return f"<span style='color:{look.MUTED}'>The settings have changed: press Run.</span>"
         if model.stale or d is None:
             return f"<span style='color:{look.MUTED}'>Too short a run for D: a few picoseconds more.</span>"
         length = model.frame["time"] if model.frame else 0.0

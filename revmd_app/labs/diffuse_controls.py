@@ -64,7 +64,7 @@ class Controls(pn.viewable.Viewer):
             self.corrected,
             self.correction,
             self.numbers["viscosity"].widget,
-            width=250,
+            width=272,
             sizing_mode="stretch_height",
             scroll=True,
         )

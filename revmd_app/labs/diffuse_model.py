@@ -76,7 +76,9 @@ class Work(param.Parameterized):
     def end(self, state: str, message: str = "") -> None:
         """It is over: "done", "cancelled" or "failed"."""
         took = readable_seconds(time.monotonic() - self._began)
-        usual = {"done": f"Finished in {took}.", "cancelled": "Cancelled; what came before stays."}
+        usual = {"done": f"Finished in {took}.", "cancelled": "Cancelled; nothing had come yet."}
+        if self.result:
+            usual["cancelled"] = "Cancelled; what came before stays."
         done = {"fraction": 1.0} if state == "done" else {}
         self.param.update(state=state, message=message or usual[state], **done)
 

@@ -124,6 +124,7 @@ class TrainPanel(WorkPanel):
         self.by = pn.widgets.Select.from_param(model.param.estimator, width=106, **SMALL)
         self.use = look.button("Use in the box", width=106, align="end", disabled=True)
         self.use.on_click(lambda _: model.use_trained())
+        model.param.watch(lambda *_: soon(self.refresh), ["target", "epochs", "knobs"])
 
     def settings(self):
         return [self.target.widget, self.epochs, self.by]
@@ -152,27 +153,29 @@ class TrainPanel(WorkPanel):
         self.words.object = self._found(rows) if rows else diffuse_text.why_not()
 
     def _table(self, rows) -> str:
-        if not rows:
-            return ""
-        first, last = rows[0]["parameters"], rows[-1]["parameters"]
+        model = self.model
+        own = {model.leaf_of(knob): knob.value for knob in model.knobs}
+        first, last = (rows[0]["parameters"], rows[-1]["parameters"]) if rows else (own, {})
         lines = []
-        for knob in self.model.knobs:
-            leaf = self.model.leaf_of(knob)
-            if leaf in last:
-                before, now = first[leaf], last[leaf]
-                change = 100 * (now / before - 1) if before else 0.0
-                values = "".join(f"<td {CELL}>{look.significant(x, 4)}</td>" for x in (before, now))
-                lines.append(
-                    f"<tr><td {CELL}>{self.model.name_of(knob)}</td>{values}<td {CELL}>{change:+.1f} %</td></tr>"
-                )
+        for knob in model.knobs:
+            leaf = model.leaf_of(knob)
+            if leaf in first:
+                before, now = first[leaf], last.get(leaf)
+                change = f"{100 * (now / before - 1):+.1f} %" if now is not None and before else ""
+                told = ["–" if now is None else look.significant(now, 4), change]
+                cells = "".join(f"<td {CELL}>{x}</td>" for x in (look.significant(before, 4), *told))
+                lines.append(f"<tr><td {CELL}>{model.name_of(knob)}</td>{cells}</tr>")
         head = "".join(f"<th {CELL}>{word}</th>" for word in ("", "start", "now", ""))
         return f"<table style='border-collapse:collapse'><tr>{head}</tr>{''.join(lines)}</table>"
 
     def _found(self, rows) -> str:
         first, last = rows[0], rows[-1]
         target = (self.work.computed or {}).get("target", self.model.target)
-        return (
+        begin = (
             f"Epoch {first['epoch']}: D = {SI * first['diffusion']:.2f}, loss {look.significant(first['loss'], 3)}; "
+        )
+        return (
+            f"{begin if len(rows) > 1 else ''}"
             f"epoch {last['epoch']}: D = <b>{SI * last['diffusion']:.2f}</b> (target {target:.2f}), loss "
             f"{look.significant(last['loss'], 3)}. D of one epoch is from two runs of 5 ps: it scatters by a third. "
             "Verify with a long run: put it to use in the box."
@@ -227,7 +230,7 @@ class StudyPanel(WorkPanel):
         return (
             f"After {result['runs']} runs: at {result['time'][-1]:.2f} ps the variance of path reweighting is "
             f"{ratio:,.0f} times that of the reversible gradient cut at {cuts[-1].split(', ')[1]}: it needs "
-            f"{ratio:,.0f} times as many runs for the same error.{grown} (Legend: path weights; and the reversible "
+            f"{ratio:,.0f} times as many runs for the same error.{grown} (Legends: path weights; and the reversible "
             "gradient, followed back to the start, or so many steps.)"
         )
 

@@ -40,20 +40,20 @@ class LivePlots:
         model, frame = self.model, self.model.frame
         times, values, errors = (np.asarray(frame["msd"][k]) if frame else np.zeros(0) for k in _MSD)
         errors = np.where(np.isfinite(errors), errors, 0.0)
-        self.msd.set("band", times, values, errors)
-        self.msd.set("msd", times, values)
+        put(self.msd, "band", "measured, with its standard error", times, values, errors)
+        put(self.msd, "msd", "measured", times, values)
         fit = frame["fit"] if frame else None
         ends = np.array(fit.window) if fit else np.zeros(0)
-        self.msd.set("fit", ends, fit.intercept + 6 * fit.coefficient * ends if fit else ends)
+        put(self.msd, "fit", "fit", ends, fit.intercept + 6 * fit.coefficient * ends if fit else ends)
         last = np.array([0.0, times[-1]]) if len(times) else np.zeros(0)
-        self.msd.set("target", last, 6 * model.target / SI * last)
+        put(self.msd, "target", "target", last, 6 * model.target / SI * last)
         self.msd.fit(include_y=(0.0,) if len(times) else (0.0, 0.02))
         t, d, error = model.history()
         keep = np.isfinite(error)
-        self.d.set("band", t[keep], d[keep], error[keep])
-        self.d.set("d", t, d)
+        put(self.d, "band", "D, with its standard error", t[keep], d[keep], error[keep])
+        put(self.d, "d", "D", t, d)
         span = np.array([t[0], t[-1]]) if len(t) else np.zeros(0)
-        self.d.set("target", span, np.full(len(span), model.target))
+        put(self.d, "target", "target", span, np.full(len(span), model.target))
         self.d.fit(include_y=(0.0, model.target))
         self.msd.push()
         self.d.push()
@@ -62,13 +62,18 @@ class LivePlots:
 _MSD = ("times", "values", "errors")
 
 
+def put(plot: StatPlot, name: str, words: str, x, y, error=None) -> None:
+    """Replace a series; `words` say what it is where its numbers are saved."""
+    plot.set(name, x, y, error, what=np.full(len(x), words, dtype=object))
+
+
 class TrainPlots:
     """D and the loss, epoch by epoch."""
 
     def __init__(self, model: DiffuseModel):
         self.model = model
         d = {
-            "d": Series("D of the epoch ± 1 standard error", BLUE, "circle", "solid"),
+            "d": Series("D ± error", BLUE, "circle", "solid"),
             "target": Series("target", MUTED, "", "dashed"),
         }
         self.d = StatPlot("epoch", DIFFUSION, d, min_height=110, key="epochs")
@@ -81,14 +86,17 @@ class TrainPlots:
         """Show the epochs so far."""
         rows = self.model.train.result.get("epochs", [])
         number = np.array([row["epoch"] for row in rows], float)
-        self.d.set("d", number, [SI * row["diffusion"] for row in rows], [SI * row["error"] for row in rows])
+        put(self.d, "d", "D of the epoch", number, *([SI * row[key] for row in rows] for key in ("diffusion", "error")))
         computed = self.model.train.computed or {}
         ends = np.array([1.0, max(2.0, computed.get("epochs", self.model.epochs))])
         asked = computed.get("target", self.model.target)
-        self.d.set("target", ends, np.full(len(ends), asked))
+        put(self.d, "target", "target", ends, np.full(len(ends), asked))
         self.d.fit(include_y=(0.0,))
-        self.loss.set("loss", number, [row["loss"] for row in rows])
+        put(self.loss, "loss", "loss", number, [row["loss"] for row in rows])
         self.loss.fit()
+        for axis in (self.d.x_range, self.loss.x_range):  # room for the epochs to come
+            start, end = 1 - 0.03 * ends[1], 1.03 * ends[1]
+            axis.update(start=start, end=end, reset_start=start, reset_end=end)
         for plot in (self.d, self.loss):
             plot.push()
 
@@ -101,19 +109,18 @@ class StudyPlots:
         looks = {
             "score": Series("path weights", ORANGE, "square", "solid"),
             "whole": Series("whole", VERMILLION, "circle", "solid"),
-            **{f"cut{k}": Series("cut", CUTS[k], "triangle", "solid", size=7) for k in range(len(CUTS))},
+            # a word of its own each: series with the same one would share an entry of the legend
+            **{f"cut{k}": Series(f"cut {k}", CUTS[k], "triangle", "solid", size=7) for k in range(len(CUTS))},
         }
-        self.variance = StatPlot(
-            "length of the run (ps)", "variance of dD/dθ", looks, log="y", min_height=120, key="variance"
+        first, second = (  # the legend is shared by the two plots: one would be too narrow for all of it
+            {key: look if key.startswith("cut") is cuts else look._replace(label="") for key, look in looks.items()}
+            for cuts in (False, True)
         )
-        self.mean = StatPlot(
-            "length of the run (ps)",
-            "mean dD/dθ",
-            {key: look._replace(label="") for key, look in looks.items()},
-            min_height=120,
-            key="mean",
-        )
+        x_label = "length of the run (ps)"
+        self.variance = StatPlot(x_label, "var dD/dθ", first, log="y", min_height=120, key="variance")
+        self.mean = StatPlot(x_label, "mean dD/dθ", second, min_height=120, key="mean")
         self.mean.zero_line("width")
+        self.mean.figure.legend[0].update(spacing=6, glyph_width=16, label_standoff=3)
         self.plots = {"variance": self.variance, "mean": self.mean}
 
     def draw(self) -> None:
@@ -123,7 +130,7 @@ class StudyPlots:
         knob = next((k for k in model.knobs if model.name_of(k) == model.parameter), None)
         leaf = model.leaf_of(knob) if knob else ""
         symbol = model.parameter or "θ"
-        self.variance.title(y=f"variance of dD/d({symbol})")
+        self.variance.title(y=f"var dD/d({symbol})")
         self.mean.title(y=f"mean dD/d({symbol})")
         cuts = [label for label in methods if label not in (SCORE, WHOLE)]
         names = {"score": SCORE, "whole": WHOLE} | {f"cut{k}": label for k, label in enumerate(cuts[: len(CUTS)])}
@@ -131,10 +138,11 @@ class StudyPlots:
         for key in self.variance.series:
             found = methods.get(names.get(key, ""), {})
             variance, mean, error = (_of(found, column, leaf, len(time)) for column in _COLUMNS)
-            self.variance.set(key, time, SI**2 * variance)
-            self.mean.set(key, time, SI * mean, SI * error)
+            words = names.get(key, key)
+            put(self.variance, key, words, time, SI**2 * variance)
+            put(self.mean, key, words, time, SI * mean, SI * error)
             if key.startswith("cut") and key in names:
-                self.variance.rename(key, names[key].removeprefix("reversible, ").replace("steps", "back"))
+                self.mean.rename(key, names[key].removeprefix("reversible, ").replace("steps", "back"))
         self.variance.fit(decades=12)
         self.mean.fit()
         for plot in (self.variance, self.mean):

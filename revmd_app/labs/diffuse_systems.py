@@ -13,7 +13,7 @@ from revmd_app.systems.prepare import prepared
 SYSTEM = "oxygen_in_water"
 SIZES: dict[str, int] = {f"{usual_oxygen(n)} O₂ in {n} waters": n for n in (60, 208)}
 """The number of waters of each box; the published one has 885, a box for other machines than a laptop."""
-_WORDS = {"diffusion_start": "start", "diffusion": "trained (2025)"}
+_WORDS = {"diffusion_start": "start", "diffusion": "trained"}
 FORCE_FIELDS: dict[str, str] = {
     f"{force_fields.TITLES[field.form]}, {_WORDS[name.removeprefix(field.form + '_')]}": name
     for name, field in force_fields.PRESETS.items()

@@ -40,7 +40,12 @@ def test_a_training_is_begun_and_cancelled_and_reweighting_refuses(offline_page,
     train.click()
     page.get_by_text("the first epoch takes longest").wait_for()
     page.get_by_role("button", name="Cancel").first.click()
-    page.get_by_text("Cancelled; what came before stays.").wait_for()
+    page.get_by_text("Cancelled; nothing had come yet.").wait_for()
+    target = page.get_by_label("Target (10⁻⁹ m²/s)")
+    target.fill("99")
+    target.press("Enter")
+    page.get_by_text("must be a number from 0.2 to 10, not '99'.").wait_for()
+    wait_until(page, lambda: target.input_value() == "2", "the target that holds")
 
 
 def test_the_study_fills_in(offline_page, app_url):
@@ -48,6 +53,7 @@ def test_the_study_fills_in(offline_page, app_url):
     page.goto(f"{app_url}?lab=diffuse&panel=study&longest=0.4-ps")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Compare", exact=True).last.click()
+    wait_until(page, lambda: page.get_by_role("button", name="Save").count() == 3, "the menus of the plots in view")
     score = wait_until(page, lambda: page.evaluate(DATA, "score variance"), "a variance of path reweighting")
     assert len(score) == 16
     assert min(score) > 0

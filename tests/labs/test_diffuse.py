@@ -7,6 +7,8 @@ import pytest
 
 from revmd_app.labs import diffuse_work
 from revmd_app.labs.diffuse_model import DiffuseModel, Work, readable_seconds
+from revmd_app.labs.diffuse_panels import TrainPanel
+from revmd_app.labs.diffuse_plots import StudyPlots
 from revmd_app.labs.diffuse_series import Displacements, ladder
 from revmd_app.labs.diffuse_systems import FORCE_FIELDS, SIZES
 from revmd_app.labs.diffuse_text import WHY_NOT
@@ -138,6 +140,44 @@ def test_what_training_found_goes_into_the_box():
     model.train.result = {"epochs": [row]}
     model.use_trained()
     assert (model.values["0.gas_sigma"], model.values["1.charge"]) == (0.35, -0.85)
+
+
+def test_what_is_said_of_a_calculation_that_was_cancelled():
+    work = Work()
+    work.begin({})
+    work.end("cancelled")
+    assert work.message == "Cancelled; nothing had come yet."
+    work.begin({})
+    work.result = {"epochs": [{}]}
+    work.end("cancelled")
+    assert work.message == "Cancelled; what came before stays."
+
+
+def test_every_method_of_the_study_has_an_entry_in_a_legend_and_a_name_in_saved_numbers():
+    model = DiffuseModel()
+    leaf = model.leaf_of(model.knobs[0])
+    labels = ("path reweighting", "reversible, whole", *(f"reversible, {n} steps" for n in (50, 100, 200)))
+    column = {leaf: [1.0, 2.0]}
+    methods = {label: {"variance": column, "mean": column, "error": column} for label in labels}
+    model.study.result = {"time": [0.1, 0.2], "runs": 3, "methods": methods}
+    plots = StudyPlots(model)
+    plots.draw()
+    both = (plots.variance, plots.mean)
+    told = [item.label.value for plot in both for item in plot.figure.legend[0].items if item.visible]
+    assert told == ["path weights", "whole", "50 back", "100 back", "200 back"]
+    named = [source.data["what"][0] for source in plots.variance.sources.values()]
+    assert named == list(labels)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # Panel announces names of its version 2
+def test_the_start_values_are_told_before_any_training():
+    model = DiffuseModel()
+    panel = TrainPanel(model, lambda _: None, lambda: None)
+    assert "0.3297" in panel.table.object
+    model.force_field = "Soft-core Lennard-Jones, trained"
+    assert "0.3670" in panel.table.object
+    model.target = 3.0
+    assert list(panel.plots.d.sources["target"].data["y"]) == [3.0, 3.0]
 
 
 def test_words():
