@@ -102,7 +102,7 @@ class LearnLab(Lab):
             look.heading("Descent", "(Adam)"),
             row("rate", "epochs"),
             look.text(learn_text.EPOCH, margin=(8, 10, 4, 10), styles={"font-size": "12px", "color": MUTED}),
-            width=292,
+            width=304,
             sizing_mode="stretch_height",
             scroll=True,
         )
