@@ -6,6 +6,8 @@ theirs, each for a stated reason; `TESTED` names the versions for which the brow
 
 from __future__ import annotations
 
+import atexit
+import filecmp
 import json
 import shutil
 import sys
@@ -19,8 +21,10 @@ from pathlib import Path
 import numpy as np
 import panel as pn
 import param
+import platformdirs
 from bokeh.embed.bundle import extension_dirs
 
+from revmd_app.files import write_whole
 from revmd_app.labs.widgets.molecule import ANGSTROM_PER_NM, Picture, draw, place
 
 TESTED = {"nglview": "4.0", "panel": "1.9", "ipywidgets_bokeh": "1.8"}
@@ -80,13 +84,26 @@ nv = _import_nglview()
 def _serve_javascript() -> Path:
     """ipywidgets_bokeh would fetch nglview from a CDN. Serve the installed copy as a Bokeh extension instead.
 
-    A copy, since tornado refuses symbolic links; and named as the CDN would: {package}@{version}/dist/index.
+    A copy, since tornado refuses symbolic links; and named as the CDN would: {package}@{version}/dist/index. It lies
+    in the user's cache, where the next start finds it; where that cannot be written, in a folder that goes at exit.
     """
-    root = Path(tempfile.mkdtemp(prefix="revmd-nglview-"))
-    folder = root / f"nglview-js-widgets@{JS_VERSION}" / "dist"
-    folder.mkdir(parents=True)
-    shutil.copyfile(SHARE / "nbextensions" / "nglview-js-widgets" / "index.js", folder / "index")
+    try:
+        root = _copied_to(Path(platformdirs.user_cache_dir("revmd", appauthor=False), "nglview"))
+    except OSError:
+        root = Path(tempfile.mkdtemp(prefix="revmd-nglview-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        _copied_to(root)
     extension_dirs["nglview"] = root
+    return root
+
+
+def _copied_to(root: Path) -> Path:
+    """`root`, with nglview's JavaScript in it. Raises `OSError` when it cannot be written."""
+    source = SHARE / "nbextensions" / "nglview-js-widgets" / "index.js"
+    copy = root / f"nglview-js-widgets@{JS_VERSION}" / "dist" / "index"
+    if not (copy.is_file() and filecmp.cmp(source, copy, shallow=False)):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(copy, source.read_bytes())
     return root
 
 
