@@ -259,8 +259,10 @@ class LearnModel(LabModel):
 
     def fault_words(self) -> str:
         """Why trainings ended before their time, in sentences; empty when none did."""
-        words = [f"{ESTIMATORS[n]} training stopped: {t['fault']}" for n, t in self.tracks.items() if t["fault"]]
-        return " ".join(words)
+        faults = {name: track["fault"] for name, track in self.tracks.items() if track["fault"]}
+        if len(faults) > 1 and len(set(faults.values())) == 1:
+            return f"Both trainings stopped: {next(iter(faults.values()))}"
+        return " ".join(f"{ESTIMATORS[name]} training stopped: {fault}" for name, fault in faults.items())
 
     # ---------------------------------------------------------------------------------------------------- the surface
 

@@ -116,10 +116,16 @@ def one_epoch(link: Link, track: Track, controls: dict[str, Any]) -> None:
         record = track.epoch()
     except (Diverged, ValueError) as error:
         track.goes_on = False
-        link.post(f"fault {track.name}", as_sentence(error))
+        link.post(f"fault {track.name}", why(error))
         return
     link.post(f"record {track.name} {record['epoch']}", record)
     link.post("progress", {"message": doing, "seconds": track.seconds})
+
+
+def why(error: Exception) -> str:
+    """Why a training has ended, and what helps in this lab: the engine's own advice is of what cannot be set here."""
+    reason = as_sentence(error).partition("; ")[0].rstrip(".")
+    return f"{reason}; use a smaller learning rate or other weights."
 
 
 class Surface:

@@ -1,5 +1,8 @@
 """Lab 4 in a browser: a training started, watched, paused and reset; the loss surface; replays; a shared link."""
 
+import csv
+import io
+
 import pytest
 from browser.watching import DATA, wait_until
 
@@ -64,6 +67,41 @@ def test_a_training_grows_pauses_goes_on_and_is_reset(open_lab):
     press(lab, "Reset")
     lab.get_by_text("simulated just now").wait_for(timeout=MINUTES)
     wait_until(lab, at_start, "the loss at the start alone")
+
+
+def test_a_shipped_run_is_played_to_its_end_and_saved(open_lab):
+    lab = open_lab("&view=replay")
+    epochs = lambda: points(lab, "total 0 loss replay")
+    wait_until(lab, lambda: epochs() == 60, "the whole run")
+    assert not lab.get_by_label("Seed").is_visible()  # settings that a replay does not have
+    press(lab, "Play")
+    wait_until(lab, lambda: 0 < epochs() < 30, "the run from its beginning")
+    lab.get_by_role("button", name="Play", exact=True).wait_for()  # it ends by itself
+    wait_until(lab, lambda: epochs() == 60, "the run to its end")
+    lab.get_by_role("button", name="Save").locator("visible=true").click()
+    item = lab.get_by_text("measured: CSV", exact=True)
+    box = item.bounding_box()
+    assert box["x"] + box["width"] <= 1366  # the menu is on the screen
+    assert box["y"] + box["height"] <= 768
+    with lab.expect_download() as download:
+        item.click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert [row["series"] for row in rows[1:4]] == ["target 46.92", "Reversible", "Reversible"]
+    assert float(rows[2]["error"]) > 0  # two replicas
+
+
+def test_a_number_that_cannot_be_is_answered_and_undone(open_lab):
+    lab = open_lab()
+    for label, given, sentence in (
+        ("Epochs", "2.5", "Epochs must be a whole number from 1 to 1000, not '2.5'."),
+        ("g(r) O–O", "-1", "The weight of g(r) O–O must be a number from 0 to 100, not '-1'."),
+    ):
+        field = lab.get_by_label(label, exact=True)
+        before = field.input_value()
+        field.fill(given)
+        field.press("Enter")
+        lab.get_by_text(sentence).wait_for()
+        wait_until(lab, lambda field=field, before=before: field.input_value() == before, "the number that holds")
 
 
 def test_a_link_carries_the_settings_and_what_cannot_be_is_answered(open_lab):

@@ -126,6 +126,8 @@ def test_one_training_that_diverges_does_not_end_the_other(model):
     assert model.state == "failed"
     assert len(model.tracks["reversible"]["records"]) == 3  # what came before stays
     assert model.start() is not None  # and one can begin anew
+    model.take(messages(1) | {f"fault {name}": "Epoch 2 cannot be finished." for name in model.tracks})
+    assert model.message == "Both trainings stopped: Epoch 2 cannot be finished."
 
 
 def test_a_child_that_ends_is_told_of_and_replaced(model):
