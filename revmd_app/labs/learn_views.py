@@ -144,6 +144,8 @@ class TrainingView(pn.viewable.Viewer):
         elif model.state == "idle" and not model.message:
             found = any(track["records"] for track in model.tracks.values())
             words = "Dotted: the start values, simulated just now. " if found else ""
+            if found and model.stale:
+                words = "Below is the start with the settings before; a training takes the present ones. "
             self.status.object = look.alert(f"{words}Press {self.go.name}.", "busy")
         else:
             self.status.object = look.alert(model.message, "done" if model.state == "done" else "busy")
