@@ -179,7 +179,8 @@ class DiffuseLab(Lab):
             self.model.state = "compiling"
             self._tell()
         if "exploded" in messages:
-            words = f"{messages['exploded']} You see the last good state: press Reset to begin again."
+            reason = messages["exploded"].partition("; ")[0].rstrip(".")  # the rest advises what cannot be set here
+            words = f"{reason}. You see the last good state: press Reset to begin again with the usual values."
             self.model.param.update(message=words, state="exploded")
         if "error" in messages:
             self.model.param.update(message=messages["error"], state="failed")
@@ -205,6 +206,8 @@ class DiffuseLab(Lab):
     def _words(self) -> str:
         """D in large figures, and whether it may be believed."""
         model = self.model
+        if model.state in ("exploded", "failed"):
+            return ""  # said beside
         d = model.diffusion()
         if model.stale and not model.running:
             return f"<span style='color:{look.MUTED}'>The settings have changed: press Run.</span>"

@@ -14,6 +14,7 @@ NUMBERS = {
     "friction": ("friction γ", "1/ps", (0.0, 20.0)),
     "viscosity": ("viscosity η", "mPa s", (0.1, 2.0)),
 }
+CORRECT = "Correct D for the finite box"
 
 
 class Controls(pn.viewable.Viewer):
@@ -33,12 +34,11 @@ class Controls(pn.viewable.Viewer):
         speeds = {f"{n} steps a picture": n for n in model.param.steps_per_picture.objects}
         self.speed = pn.widgets.Select.from_param(model.param.steps_per_picture, **{**common, "options": speeds})
         self.water = pn.widgets.Select.from_param(model.param.water, **common)
-        self.corrected = pn.widgets.Checkbox.from_param(
-            model.param.corrected,
-            name="Correct D for the finite box",
-            margin=(4, 8, 0, 10),
-            stylesheets=[look.WIDGET_CSS],
+        # a group of one: its words can be clicked and are read out, those of Bokeh's single box cannot
+        self.corrected = pn.widgets.CheckBoxGroup(
+            name="", options=[CORRECT], margin=(4, 8, 0, 5), stylesheets=[look.WIDGET_CSS]
         )
+        self.corrected.param.watch(lambda event: model.param.update(corrected=bool(event.new)), "value")
         self.numbers = {name: self._number(name) for name in NUMBERS}
         self.correction = look.text("", margin=(0, 10, 6, 10), styles={"font-size": "11.5px", "color": look.MUTED})
         self.gas = pn.Column(margin=0, sizing_mode="stretch_width")
@@ -95,6 +95,7 @@ class Controls(pn.viewable.Viewer):
 
     def _tell_correction(self, *_) -> None:
         model = self.model
+        self.corrected.value = [CORRECT] if model.corrected else []
         added = f"adds {look.significant(model.correction, 3)}·10⁻⁹ m²/s" if model.corrected else "Yeh and Hummer 2004"
         edge = float(model.case.system.box[0])
         self.correction.object = f"{added} (box of {edge:.2f} nm)"

@@ -19,6 +19,8 @@ def test_oxygen_moves_and_its_displacement_appears(offline_page, app_url):
     msd = wait_until(page, lambda: page.evaluate(DATA, "msd msd"), "a displacement")
     assert msd[0] > 0
     page.get_by_text("·10⁻⁹ m²/s").first.wait_for()
+    page.get_by_text("Correct D for the finite box").click()  # its words, as well as its box
+    page.get_by_text("adds ").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Run", exact=True).wait_for()
