@@ -24,7 +24,6 @@ SIMULATION = "revmd_app.labs.diffuse_worker:run"
 WORK = "revmd_app.labs.diffuse_work"
 SLOW = 6
 """Plots and numbers are redrawn every so many frames."""
-OVERLAY = {"position": "absolute", "top": "50px", "left": "10px", "right": "10px", "z-index": "20"}
 WATCHED = ["size", "force_field", "values", "temperature", "friction", "steps_per_picture", "running"]
 """Parameters that the simulation must hear of."""
 
@@ -51,7 +50,7 @@ class DiffuseLab(Lab):
             "study": StudyPanel(model, self.press, self.cancel),
         }
         self._make_buttons()
-        self.status = look.text("", margin=0, visible=False, styles=OVERLAY)
+        self.status = look.text("", margin=0, visible=False, styles=look.OVERLAY)
         self.number = look.text("", margin=(0, 6), sizing_mode="stretch_width")
         self._layout = self._arrange()
         model.param.watch(lambda *_: self._new_box(), "size")

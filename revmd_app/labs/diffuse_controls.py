@@ -23,17 +23,11 @@ class Controls(pn.viewable.Viewer):
     def __init__(self, model: DiffuseModel):
         super().__init__()
         self.model = model
-        common: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (1, 8, 3, 8),
-            "stylesheets": [look.WIDGET_CSS],
-        }
-        self.size = pn.widgets.Select.from_param(model.param.size, **common)
-        self.force_field = pn.widgets.Select.from_param(model.param.force_field, **common)
+        self.size = pn.widgets.Select.from_param(model.param.size, **look.FIELD)
+        self.force_field = pn.widgets.Select.from_param(model.param.force_field, **look.FIELD)
         speeds = {f"{n} steps a picture": n for n in model.param.steps_per_picture.objects}
-        self.speed = pn.widgets.Select.from_param(model.param.steps_per_picture, **{**common, "options": speeds})
-        self.water = pn.widgets.Select.from_param(model.param.water, **common)
+        self.speed = pn.widgets.Select.from_param(model.param.steps_per_picture, **{**look.FIELD, "options": speeds})
+        self.water = pn.widgets.Select.from_param(model.param.water, **look.FIELD)
         # a group of one: its words can be clicked and are read out, those of Bokeh's single box cannot
         self.corrected = pn.widgets.CheckBoxGroup(
             name="", options=[CORRECT], margin=(4, 8, 0, 5), stylesheets=[look.WIDGET_CSS]

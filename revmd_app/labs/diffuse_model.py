@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -141,7 +140,6 @@ class DiffuseModel(LabModel):
     def __init__(self, **params):
         super().__init__(**params)
         self.epoch, self.resets = 0, 1
-        self._quiet = False
         self.train, self.study = Work(), Work()
         self._choose_size()
         self._choose_force_field()
@@ -165,16 +163,6 @@ class DiffuseModel(LabModel):
     def formula(self) -> str:
         """u(r) of the van der Waals term, LaTeX."""
         return force_fields.FORMS[force_field(self.preset).form].formula
-
-    @contextmanager
-    def _together(self):
-        """Change several parameters as one."""
-        outer, self._quiet = self._quiet, True
-        try:
-            with param.parameterized.batch_call_watchers(self):
-                yield
-        finally:
-            self._quiet = outer
 
     @param.depends("size", watch=True)
     def _choose_size(self) -> None:

@@ -7,7 +7,6 @@ a `diffuse_series.Fit` or None; history: rows (time, D, error) in ps and nm²/ps
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Any
 
@@ -16,13 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import to_snapshot
-from revmd_app.engine.simulate import SimulationError, advance, change_settings
+from revmd_app.engine.simulate import SimulationError, change_settings
 from revmd_app.labs import knobs
 from revmd_app.labs.diffuse_series import Displacements
 from revmd_app.labs.diffuse_systems import liquid, potential_of
-from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.live import LiveSimulation
 from revmd_app.labs.widgets import memory
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.observables.thermodynamics import temperature
@@ -41,34 +39,13 @@ RECENT = 20
 
 def run(link: Link, request: dict[str, Any]) -> None:
     """Simulate until the page ends us."""
-    simulation = Simulation(link)
-    simulation.follow(request)
-    simulation.show()
-    while True:
-        began = time.monotonic()
-        simulation.follow(link.controls(wait=0.0 if simulation.moving else 0.25))
-        if simulation.moving:
-            simulation.picture()
-            time.sleep(max(0.0, 1 / PICTURES_PER_SECOND - (time.monotonic() - began)))
+    Simulation(link).serve(request, PICTURES_PER_SECOND)
 
 
-class Simulation:
-    """One box under the page's controls."""
-
-    def __init__(self, link: Link):
-        self.link = link
-        self.asked: dict[str, Any] = {}
-        self.settings: Settings | None = None
-        self.exploded = False
-        self.known: set = set()
-
-    @property
-    def moving(self) -> bool:
-        """Whether there is a step to make."""
-        return self.asked["running"] and not self.exploded
+class Simulation(LiveSimulation):
+    """One box of oxygen in water."""
 
     def follow(self, asked: dict[str, Any] | None) -> None:
-        """Take over new controls; None when there are none."""
         if asked is None:
             return
         before, self.asked = self.asked, asked
@@ -105,7 +82,6 @@ class Simulation:
         self.temperatures: deque = deque(maxlen=RECENT)
 
     def picture(self) -> None:
-        """Some steps, then a frame; an explosion keeps the last good state and waits for a reset."""
         structure = (self.asked["size"], jax.tree.structure(self.potential))
         compiled = structure not in self.known
         if compiled:
@@ -114,13 +90,10 @@ class Simulation:
         state = self.state
         try:
             for _ in range(self.asked["steps"] // SAMPLE):
-                arguments = (self.case.system, self.potential, self.settings, state, self.key, SAMPLE)
-                state, _, report = advance(*arguments)
-                report.check()
+                state = self.stepped(state, SAMPLE)
                 self.moved.add(np.asarray(centres_of(self._seen(state))))
         except SimulationError as error:
-            self.exploded = True
-            self.link.post("exploded", as_sentence(error))
+            self.explode(error)
             return
         self.state = state
         self.show()

@@ -15,17 +15,8 @@ from revmd_app.labs.learn_replay_view import ReplayView
 from revmd_app.labs.learn_views import GAP, SHRINKS, SurfaceView, TrainingView
 from revmd_app.labs.widgets import look
 from revmd_app.labs.widgets.fields import NumberField
-from revmd_app.labs.widgets.plots import MUTED, VERMILLION
+from revmd_app.labs.widgets.plots import MUTED
 
-BAR_CSS = f"""
-:host {{ font-family: {look.FONT}; }}
-.bk-btn-group {{ display: flex; gap: 2px; }}
-.bk-btn {{ flex: 1 1 auto; font-size: 13px; padding: 6px 10px; border: none !important; background: transparent;
-  border-radius: 6px !important; color: {look.INK}; box-shadow: none !important; }}
-.bk-btn:hover {{ background: #e3ebf2; }}
-.bk-btn.bk-active {{ background: {look.ACCENT} !important; color: white !important; font-weight: 600; }}
-.bk-btn:focus-visible {{ outline: 2px solid {VERMILLION}; outline-offset: 1px; }}
-"""
 TITLES = {"Training": "training", "Loss surface": "surface", "Replay of longer runs": "replay"}
 ANEW = ["form", "molecules", "seed"]
 """Settings that change what the start looks like: it is simulated again when nothing has been trained yet."""
@@ -55,16 +46,10 @@ class LearnLab(Lab):
 
     def _make_widgets(self) -> None:
         model = self.model
-        common: dict = {
-            "description": None,
-            "sizing_mode": "stretch_width",
-            "margin": (1, 8, 3, 8),
-            "stylesheets": [look.WIDGET_CSS],
-        }
-        select = lambda name: pn.widgets.Select.from_param(model.param[name], **common)
-        number = lambda name: NumberField(model, name, step=1, **common)
+        select = lambda name: pn.widgets.Select.from_param(model.param[name], **look.FIELD)
+        number = lambda name: NumberField(model, name, step=1, **look.FIELD)
         called = lambda name: f"the weight of {model.param[name].label}"
-        weight = lambda name: NumberField(model, name, words=called(name), step=0.5, **common)
+        weight = lambda name: NumberField(model, name, words=called(name), step=0.5, **look.FIELD)
         chosen = ("form", "molecules", "truncate", "replicas", "rate")
         self.choices: dict[str, Any] = {name: select(name) for name in chosen}
         self.numbers = {name: number(name) for name in ("epochs", "seed")}
@@ -78,7 +63,7 @@ class LearnLab(Lab):
             stylesheets=[look.WIDGET_CSS + ".bk-input-group { gap: 2px 14px; flex-wrap: wrap }"],
         )
         self.bar = pn.widgets.RadioButtonGroup.from_param(
-            model.param.view, name="", options=TITLES, sizing_mode="stretch_width", margin=0, stylesheets=[BAR_CSS]
+            model.param.view, name="", options=TITLES, sizing_mode="stretch_width", margin=0, stylesheets=[look.BAR_CSS]
         )
         self.stage = pn.Column(sizing_mode="stretch_both", margin=0, styles=SHRINKS)
 
@@ -98,6 +83,7 @@ class LearnLab(Lab):
             look.heading("Targets", "and their weights"),
             row("w_oo", "w_oh"),
             row("w_hh", "w_enthalpy"),
+            row("w_density"),
             look.text(formula, margin=(0, 10, 4, 10), styles={"font-size": "11.5px", "color": MUTED}),
             look.heading("Descent", "(Adam)"),
             row("rate", "epochs"),

@@ -19,7 +19,7 @@ SIZES = {"64 molecules": 64, "216 molecules": 216}
 TRUNCATIONS = {"50 steps": 50, "100 steps": 100, "200 steps": 200}
 REPLICAS = (1, 2, 4)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02)
-TARGETS = {"w_oo": "rdf_OO", "w_oh": "rdf_OH", "w_hh": "rdf_HH", "w_enthalpy": "enthalpy"}
+TARGETS = {"w_oo": "rdf_OO", "w_oh": "rdf_OH", "w_hh": "rdf_HH", "w_enthalpy": "enthalpy", "w_density": "density"}
 """The weights: each of which term of the loss."""
 VIEWS = ("training", "surface", "replay")
 HALVES = {"± 2 %": 0.02, "± 5 %": 0.05, "± 10 %": 0.10, "± 20 %": 0.20, "± 30 %": 0.30}
@@ -64,6 +64,7 @@ class LearnModel(LabModel):
     w_oh = Weight("g(r) O–H", 1.0)
     w_hh = Weight("g(r) H–H", 1.0)
     w_enthalpy = Weight("ΔH_vap", 1.0)
+    w_density = Weight("density at 1 bar", 0.0)
     replicas = param.Selector(default=1, objects=list(REPLICAS), label="Replicas")
     rate = param.Selector(default=0.002, objects=list(RATES), label="Learning rate")
     epochs = param.Integer(default=40, bounds=(1, 1000), label="Epochs")

@@ -45,6 +45,7 @@ TERMS = {
     "rdf_OH": ("g O–H", SKY, 1.6),
     "rdf_HH": ("g H–H", GREEN, 1.6),
     "enthalpy": ("ΔH_vap", ORANGE, 1.6),
+    "density_at_pressure": ("density", PURPLE, 1.6),
 }
 BELOW = 40.0
 """A term that passes through zero must not flatten the others: nothing is shown so far below the least total."""

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Legend, LegendItem, Range1d, Span, WheelZoomTool
-from bokeh.plotting import figure
+from bokeh.models import ColumnDataSource, HoverTool, Legend, LegendItem, Range1d, Span
 
 from revmd_app.labs.gradients_plots_base import _ticks
-from revmd_app.labs.widgets.plots import BLUE, MUTED, dress, dress_legend, push
+from revmd_app.labs.widgets.plots import BLUE, MUTED, dress_legend, frame, push
 
 CROWDED = 25
 """More points than this would hide whether their line is dashed: then the line stands alone."""
@@ -45,19 +44,9 @@ class Curves(pn.viewable.Viewer):
         super().__init__()
         self.log = log
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0.1, 1)
-        self.figure = plot = figure(
-            x_range=self.x_range,
-            y_range=self.y_range,
-            y_axis_type="log" if log else "linear",
-            toolbar_location=None,
-            tools="pan,reset",
-            sizing_mode="stretch_both",
-            min_height=min_height,
+        self.figure = plot = frame(
+            self.x_range, self.y_range, x_label, y_label, log="y" if log else "", min_height=min_height
         )
-        zoom = WheelZoomTool(modifiers="ctrl")
-        plot.add_tools(zoom)
-        plot.toolbar.active_scroll = zoom
-        dress(plot, x_label, y_label)
         plot.xaxis.axis_label_standoff = plot.yaxis.axis_label_standoff = 2
         self.sources: dict[str, ColumnDataSource] = {}
         self._items: dict[str, LegendItem] = {}

@@ -17,12 +17,11 @@ from bokeh.models import (
     NumeralTickFormatter,
     Range1d,
 )
-from bokeh.plotting import figure
 from bokeh.plotting.contour import contour_data
 
 from revmd_app.labs.learn_plots import Tracks, _two
 from revmd_app.labs.learn_quantities import PUBLISHED, Quantity
-from revmd_app.labs.widgets.plots import BLUE, FONT, INK, MUTED, VERMILLION, dress, dress_legend, push
+from revmd_app.labs.widgets.plots import BLUE, FONT, INK, MUTED, VERMILLION, dress_legend, frame, push
 
 SHADES = ((250, 251, 252), (200, 214, 226), (133, 154, 175), (63, 83, 107))
 """From a low loss to a high one: pale enough below for the paths to be seen on it."""
@@ -43,11 +42,7 @@ class SurfaceMap:
 
     def __init__(self):
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0, 1)
-        self.figure = plot = figure(
-            x_range=self.x_range, y_range=self.y_range, toolbar_location=None, tools="pan,reset",
-            sizing_mode="stretch_both", min_height=260,
-        )  # fmt: skip
-        dress(plot, "", "")
+        self.figure = plot = frame(self.x_range, self.y_range, "", "", min_height=260)
         plot.grid.visible = False
         self.cells = ColumnDataSource({c: [] for c in CELLS}, name="cells surface")
         self.mapper = LogColorMapper(palette=palette(), low=1.0, high=10.0)

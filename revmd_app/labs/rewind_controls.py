@@ -8,6 +8,7 @@ import panel as pn
 
 from revmd_app.labs.rewind_model import SYMBOLS, UNITS, RewindModel
 from revmd_app.labs.widgets import look
+from revmd_app.labs.widgets.fields import NumberField
 from revmd_app.labs.widgets.look import Slider
 
 LABELS = {"temperature": "temperature", "friction": "friction", "time_step": "time step", "sigma": "", "epsilon": ""}
@@ -29,11 +30,9 @@ class Controls(pn.viewable.Viewer):
         self.speed = pn.widgets.Select.from_param(model.param.speed, **look.FIELD)
         self.view = pn.widgets.Select.from_param(model.param.view, **look.FIELD)
         small = {**look.FIELD, "margin": (1, 3, 3, 3)}
-        self.bit = [
-            pn.widgets.IntInput.from_param(model.param.flip_atom, **small),
-            pn.widgets.Select.from_param(model.param.flip_component, **small),
-            pn.widgets.IntInput.from_param(model.param.flip_bit, **small),
-        ]
+        atom, bit = (NumberField(model, name, step=1, **small) for name in ("flip_atom", "flip_bit"))
+        self.bit = [atom.widget, pn.widgets.Select.from_param(model.param.flip_component, **small), bit.widget]
+        self.complaints = [atom.complaint, bit.complaint]
         self.bit_size = look.text("", margin=(0, 10, 4, 10), styles={"font-size": "12px"})
         self.flip = look.button("Flip it and go back", sizing_mode="stretch_width", margin=(0, 8, 6, 8))
         self.flip.on_click(lambda _: model.flip_and_back())
@@ -63,6 +62,7 @@ class Controls(pn.viewable.Viewer):
             self.view,
             look.heading("One bit of one atom"),
             pn.Row(*self.bit, margin=(0, 5), sizing_mode="stretch_width"),
+            *self.complaints,
             self.bit_size,
             self.flip,
             look.heading("Restart file"),

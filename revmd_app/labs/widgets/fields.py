@@ -26,7 +26,7 @@ class NumberField:
         kind = model.param[name]
         label = label or kind.label
         self.model, self.name, self.words = model, name, words or label
-        self.bounds, self.whole = kind.bounds, isinstance(kind, param.Integer)
+        self.whole = isinstance(kind, param.Integer)
         self.widget = pn.widgets.FloatInput(name=label, value=getattr(model, name), **options)
         self.complaint = look.text("", visible=False, margin=(0, 8, 4, 8), sizing_mode="stretch_width")
         self.widget.param.watch(lambda event: self._take(event.new), "value")
@@ -37,7 +37,8 @@ class NumberField:
             return  # it was put there by `_show`
         try:
             told = "nothing" if given is None else f"{given:.10g}"
-            value = number(told, self.words, self.bounds, whole=self.whole)
+            bounds = self.model.param[self.name].bounds  # they may depend on the other settings
+            value = number(told, self.words, bounds, whole=self.whole)
         except ValueError as error:
             self._complain(as_sentence(error))
             soon(self._show)
