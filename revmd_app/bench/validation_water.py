@@ -5,8 +5,9 @@
 Both run flexible TIP3P-like water at 298.15 K and 1 bar: Lennard-Jones between oxygens, switched off with OpenMM's
 quintic; reaction field as OpenMM truncates it; harmonic bonds and angles. Both use Langevin-middle steps and a Monte
 Carlo barostat that moves whole molecules. OpenMM's forces are its own (`NonbondedForce`), and so is the energy of its
-gas: molecules alone, simulated. The replicas start from one equilibrated liquid with different noise. The file is
-written after each; a second call goes on from it. `docs/validation.md` shows the outcome.
+gas: molecules alone, simulated. A third way to the density needs no barostat: our engine at constant volume, and the
+molecular pressure there. The replicas start from one equilibrated liquid with different noise. The file is written
+after each; a second call goes on from it. `docs/validation.md` shows the outcome.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from revmd_app import units
 from revmd_app.engine.barostat import at_constant_pressure, scaled_molecules
 from revmd_app.engine.integrator import Settings
 from revmd_app.engine.lattice import to_snapshot
+from revmd_app.engine.simulate import advance, simulate
 from revmd_app.observables import density, enthalpy_of_vaporisation, isothermal_compressibility
+from revmd_app.observables.molecular_pressure import density_at_pressure
 from revmd_app.observables.statistics import mean_with_error
 from revmd_app.potentials import LennardJones, ReactionField
 from revmd_app.systems import prepared
@@ -39,8 +42,12 @@ TRIAL_EVERY, SAMPLE_EVERY = 50, 400
 """Steps between trials of the barostat, and between samples."""
 MEASURED = ("density", "enthalpy", "compressibility")
 """g/cm³, kJ/mol, 1/bar."""
+VIRIAL_EVERY = 50
+"""Steps between two samples of the pressure."""
+KAPPA = 5.35e-5
+"""1/bar: the model's compressibility, from the runs at constant pressure."""
 STEP = 0.02
-"""Largest change of volume that our barostat tries, a fraction; OpenMM adapts its own."""
+"""Largest change of volume that our barostat tries, a fraction of the first one; OpenMM adapts its own."""
 
 
 def main() -> None:
@@ -50,7 +57,7 @@ def main() -> None:
     case = liquid(options.molecules)
     results["setting"] = _setting(options)
     for replica in range(options.replicas):
-        for code, run in (("revmd", ours), ("OpenMM", theirs)):
+        for code, run in CODES.items():
             if any(r["code"] == code and r["replica"] == replica for r in results["runs"]):
                 continue
             began = time.perf_counter()
@@ -61,7 +68,7 @@ def main() -> None:
             )
             options.to.write_text(json.dumps(results, indent=1) + "\n")
             print(json.dumps(results["runs"][-1]), flush=True)
-    for code in ("revmd", "OpenMM"):
+    for code in CODES:
         print(code, {name: _over_replicas(results["runs"], code, name) for name in MEASURED})
 
 
@@ -111,6 +118,7 @@ def ours(case: Case, replica: int, options) -> np.ndarray:
         return density(snapshot), enthalpy_of_vaporisation(snapshot, TEMPERATURE)
 
     system, state = case.system, case.state
+    step = STEP * float(np.prod(np.asarray(system.box)))  # one width for all trials: it must not follow the volume
     samples = []
     for chunk in range(_chunks(options.equilibration + options.picoseconds)):
         run = at_constant_pressure(
@@ -122,7 +130,7 @@ def ours(case: Case, replica: int, options) -> np.ndarray:
             pressure=BAR / units.BAR_PER_PRESSURE_UNIT,
             n_trials=SAMPLE_EVERY // TRIAL_EVERY,
             interval=TRIAL_EVERY,
-            largest_step=STEP,
+            largest_step=step / float(np.prod(np.asarray(system.box))),
             adapt=False,
         )
         system, state = run.system, run.state
@@ -146,6 +154,18 @@ def theirs(case: Case, replica: int, options) -> np.ndarray:
         energy = state.getPotentialEnergy()._value / case.system.n_molecules
         samples.append((units.GRAM_PER_CM3 * _mass(case) / volume, gas - energy + units.BOLTZMANN * TEMPERATURE))
     return np.array(samples)[_chunks(options.equilibration) :]
+
+
+def by_virial(case: Case, replica: int, options) -> np.ndarray:
+    """(samples, 1): the density at 1 bar (g/cm³) to which the molecular pressure at constant volume points."""
+    observe = lambda snapshot: density_at_pressure(snapshot, case.system.n_molecules, TEMPERATURE, BAR, KAPPA)
+    on_start, on_run = jax.random.split(jax.random.key(replica))
+    steps = [round(picoseconds / DT) for picoseconds in (options.equilibration, options.picoseconds)]
+    liquid = (case.system, case.potential, case.settings)
+    state, _, report = advance(*liquid, case.state, on_start, steps[0])
+    report.check()
+    run = {"n_steps": steps[1], "sample_every": VIRIAL_EVERY, "key": on_run, "state": state}
+    return np.asarray(simulate(*liquid, observe=observe, **run))[:, None]
 
 
 def openmm_gas_energy(case: Case, replica: int, threads: int, picoseconds: float = 50.0) -> float:
@@ -221,6 +241,8 @@ def _summary(case: Case, series: np.ndarray) -> dict[str, Any]:
     for name, column in zip(MEASURED, series.T, strict=False):
         mean = mean_with_error(column)
         named[name] = {"mean": mean.value, "error": mean.standard_error, "independent": mean.n_effective}
+    if series.shape[1] == 1:  # the volume was fixed
+        return named
     kappa = isothermal_compressibility(1 / series[:, 0] * _mass(case) * units.GRAM_PER_CM3, TEMPERATURE)
     named["compressibility"] = {"mean": kappa.value, "error": kappa.standard_error}
     return named
@@ -231,11 +253,15 @@ def _mass(case: Case) -> float:
 
 
 def _over_replicas(runs, code: str, name: str) -> dict[str, float]:
-    """The mean over replicas and its standard error from their scatter (0 for one)."""
+    """The mean over replicas and its standard error from their scatter (0 for one, NaN for none)."""
     means = np.array([run[name]["mean"] for run in runs if run["code"] == code and name in run])
+    if not len(means):
+        return {"mean": float("nan"), "error": float("nan")}
     error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else 0.0
     return {"mean": float(means.mean()), "error": float(error)}
 
+
+CODES = {"revmd": ours, "revmd, constant volume": by_virial, "OpenMM": theirs}
 
 if __name__ == "__main__":
     main()
