@@ -29,7 +29,13 @@ WATCH = 6.0
 PATIENCE = 120_000
 """Milliseconds that anything may take."""
 FRAME_SYSTEMS = ("Argon, 108 atoms", "Argon, 500 atoms")
-USES = {"1  Tune": "", "2  Rewind": "Run", "3  Gradients": "Compare"}
+USES = {
+    "1  Tune": "",
+    "2  Rewind": "Run",
+    "3  Gradients": "Compare",
+    "4  Learn": "Start training",
+    "5  Diffuse": "Train",
+}
 """Tabs of the page, and the button that makes the lab work."""
 FLAGS = (
     "--no-sandbox",

@@ -20,6 +20,7 @@ from revmd_app.gradients.studies.dynamics import dynamics
 from revmd_app.gradients.studies.question import Question
 from revmd_app.labs import knobs
 from revmd_app.labs.diffuse_systems import liquid, potential_of
+from revmd_app.labs.widgets import memory
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.systems.case import Case
 from revmd_app.systems.oxygen_in_water import usual_oxygen
@@ -53,6 +54,8 @@ def train(link: Link, request: dict[str, Any]) -> None:
                 "parameters": {k: float(x) for k, x in zip(training.names, np.asarray(record.parameters), strict=True)},
             }
         )
+        if len(rows) == 1:
+            memory.give_back()  # what compiling took
         marks.append(time.monotonic())
         pace = np.diff(marks[1:]).mean() if len(marks) > 2 else None
         left = None if pace is None else float(pace * (n - len(rows)))

@@ -39,6 +39,7 @@ class LearnLab(Lab):
         model.param.watch(lambda *_: self._simulate_start(), ANEW)
         model.param.watch(lambda *_: self._send(), ["state", "epochs", "surface_state"])
         model.param.watch(lambda *_: self._tell_estimators(), "estimators")
+        self.param.watch(lambda *_: self._let_go(), "shown")
         self._tell_estimators()
         self._show_view()
 
@@ -147,6 +148,13 @@ class LearnLab(Lab):
         self.halt()
         self._run(self.model.preview())
 
+    def _let_go(self) -> None:
+        """A hidden lab that has nothing but its start gives its child's half gigabyte back; a training begins anew."""
+        model = self.model
+        if not self.shown and model.state == "idle" and model.surface_state != "running":
+            self.halt()
+            model.forget_child()
+
     def compute_surface(self) -> None:
         """The loss over two parameters, by the child process that also trains."""
         model = self.model
@@ -174,6 +182,7 @@ class LearnLab(Lab):
     def receive(self, messages) -> None:
         """Show what the child process has found."""
         self.model.take(messages)
+        self._let_go()
         if "error" in messages:
             self.model.fail(messages["error"])
 

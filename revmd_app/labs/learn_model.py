@@ -183,6 +183,10 @@ class LearnModel(LabModel):
         """Stop after the present epoch; nothing is lost."""
         self.param.update(state="paused", message="Paused: what has been learned stays. Continue when you like.")
 
+    def forget_child(self) -> None:
+        """The child process is gone without a training: what it showed stays, and the next one begins anew."""
+        self.began = None
+
     def fail(self, words: str) -> None:
         """The child process has ended with a sentence; what came before stays."""
         self.began = None

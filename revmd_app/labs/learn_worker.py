@@ -22,6 +22,7 @@ import numpy as np
 
 from revmd_app.labs.learn_quantities import ESTIMATORS
 from revmd_app.labs.sentences import as_sentence
+from revmd_app.labs.widgets import memory
 from revmd_app.labs.widgets.jobs import Link
 from revmd_app.training.configuration import Configuration, configuration
 from revmd_app.training.fit import Diverged, Progress, Record, Training
@@ -85,6 +86,8 @@ class Track:
         assert self._progress is not None
         self._progress, record = self._training.epoch(self._progress)
         self.done += 1
+        if self.done == 1:
+            memory.give_back()  # what compiling took
         took = time.perf_counter() - began
         self.seconds = took if self.done > 1 else None  # the first one compiles
         return {**plain_record(record), "seconds": took}
@@ -163,6 +166,8 @@ class Surface:
             return
         self._points.append((point.column, point.row, point.loss, point.error))
         nothing = all(not math.isfinite(loss) for _, _, loss, _ in self._points) and len(self._points) > 3
+        if len(self._points) == 1:
+            memory.give_back()
         took = time.perf_counter() - began if len(self._points) > 1 else None
         fault = as_sentence(ValueError(point.fault)) if nothing else ""
         link.post("surface", {"number": self._number, "points": self._points, "seconds": took, "fault": fault})

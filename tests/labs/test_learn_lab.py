@@ -179,3 +179,33 @@ def test_a_damaged_run_is_told_of(run, tmp_path, monkeypatch):
     monkeypatch.setattr(learn_replay, "shipped_runs", lambda: {"damaged": tmp_path})
     view = ReplayView()
     assert "The run damaged cannot be read" in view.banner.object
+
+
+class Child:
+    """A child process that notes that it was ended."""
+
+    running, ended = True, False
+
+    def stop(self):
+        self.ended = True
+
+    def poll(self):
+        return {}
+
+    def send(self, controls):
+        pass
+
+
+@pytest.mark.parametrize(("state", "gone"), [("idle", True), ("paused", False), ("running", False)])
+def test_a_hidden_lab_without_a_training_lets_its_child_go(state, gone):
+    """Half a gigabyte, on a machine with two; a training is kept, and without one the next start begins anew."""
+    model = LearnModel()
+    model.preview()
+    lab = LearnLab(model)
+    lab.job = child = Child()
+    model.state = state
+    lab.shown = False
+    assert child.ended == gone
+    if gone:
+        assert model.start() is not None  # a request for a new child
+        assert model.state == "running"
