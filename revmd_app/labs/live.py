@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from revmd_app.engine.integrator import Settings
@@ -12,7 +13,7 @@ from revmd_app.labs.sentences import as_sentence
 from revmd_app.labs.widgets.jobs import Link
 
 
-class LiveSimulation:
+class LiveSimulation(ABC):
     """One box under the page's controls. Posts "busy" (a text), "exploded" (a sentence) and what `show` posts.
 
     Subclasses take over the controls in `follow`, make some steps in `picture`, and post the present state in `show`.
@@ -35,17 +36,17 @@ class LiveSimulation:
         """Whether there is a step to make."""
         return self.asked["running"] and not self.exploded
 
+    @abstractmethod
     def follow(self, asked: dict[str, Any] | None) -> None:
         """Take over new controls; None when there are none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def picture(self) -> None:
         """Some steps, then a frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self) -> None:
         """Post the present state."""
-        raise NotImplementedError
 
     def serve(self, request: dict[str, Any], pictures_per_second: float) -> None:
         """Simulate until the page ends this process."""
